@@ -1,0 +1,42 @@
+"""How electrons get through: conduction laws shared by the devices (currents in A, voltages in V)."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from physics import constants
+from physics.kinetics import thermal_voltage
+from physics.smooth import limexp, limsinh
+
+Real = Float[Array, "..."]
+
+
+def cylinder_resistance(resistivity: Real, length: Real, diameter: Real) -> Real:
+    """4 rho L / (pi d^2) of a filament (ohm)."""
+    return 4 * resistivity * length / (jnp.pi * diameter * diameter)
+
+
+def sinh_law(v: Real, scale: Real, v0: Real) -> Real:
+    """scale sinh(v/v0): hopping or trap-assisted tunnelling (A)."""
+    return scale * limsinh(v / v0)
+
+
+def thermionic_emission(v: Real, area: Real, richardson: Real, barrier: Real, temperature: Real) -> Real:
+    """A A* T^2 exp(-q phi/kT) (exp(qV/kT) - 1), barrier phi in eV (A)."""
+    kt = thermal_voltage(temperature)
+    return area * richardson * temperature**2 * (limexp((v - barrier) / kt) - limexp(-barrier / kt))
+
+
+def schottky_lowering(potential: Real, density: Real, charges: Real, permittivity: Real) -> Real:
+    """Image-force lowering [q^3 z N psi / (8 pi^2 eps^3)]^(1/4) in eV, psi >= 0 in V.
+
+    Sze and Ng, Physics of Semiconductor Devices (2007), section 3.2.4.
+    """
+    return (constants.Q * charges * density * potential / (8 * jnp.pi**2) / permittivity * (constants.Q / permittivity) ** 2) ** 0.25
+
+
+def ekv(overdrive: Real, thermal: Real) -> Real:
+    """ln^2(1 + exp(v / 2 U_T)), the interpolation of the EKV transistor; thermal = U_T in V.
+
+    Enz, Krummenacher and Vittoz, Analog Integr. Circuits Signal Process. 8, 83 (1995), 10.1007/BF01239381.
+    """
+    return jnp.logaddexp(0.0, overdrive / (2 * thermal)) ** 2

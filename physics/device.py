@@ -1,0 +1,168 @@
+"""The one interface: what a device IS.
+
+    dx/dt = rate(x, v, env),        i = current(x, v, env)
+
+A device is an immutable module whose fields are its parameters (SI units, declared by `quantity`).
+`v` holds the voltages of the ports, each taken from one terminal to the LAST one, which is the
+reference; `i` holds the currents INTO those terminals. Both are scalars for two terminals and have
+shape (2,) for three. Time is not an argument: it belongs to the waveform. Light, field and ambient
+temperature live in `env`. What else a device can do (store charge, fluctuate, jump) is a capability,
+an abstract class to inherit from. Concrete classes are final: to tweak one, wrap it.
+
+To add a device: subclass `AbstractDevice`, in your own notebook if you like, and run
+`neurojax.testing.check_device` on it. The numbers are explained in `quantity.py`.
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from physics.quantity import Parameter, parameters, quantity, suggest, with_values
+
+Volts = Float[Array, "*ports"]
+Amps = Float[Array, "*ports"]
+Real = Float[Array, ""]
+X = Any
+"""The state: a module of order-one numbers declared by `state_variable`, or `()`."""
+
+
+class Environment(eqx.Module):
+    """What surrounds a device: the ambient temperature."""
+
+    temperature: Float[Array, "..."] = quantity(
+        300.0, "K", (100.0, 600.0), doc="ambient temperature", source="room temperature", free=False
+    )
+
+
+class Sweep(NamedTuple):
+    """The measurement on which a device is usually seen: a triangle 0, v_max, v_min, 0 per period.
+
+    For three terminals `v_max` and `v_min` are tuples, one voltage a port.
+    """
+
+    v_max: float | tuple[float, ...]
+    v_min: float | tuple[float, ...]
+    period: float
+
+
+class AbstractDevice(eqx.Module):
+    """dx/dt = rate(x, v, env), i = current(x, v, env). The fields are the parameters (SI)."""
+
+    terminals: eqx.AbstractClassVar[tuple[str, ...]]
+    """Names of the terminals; the last one is the reference."""
+    sweep: eqx.AbstractClassVar[Sweep]
+    """The usual measurement, used by checks, demos and defaults."""
+    family: ClassVar[str] = "user"
+    doi: ClassVar[str] = ""
+    stores_energy: ClassVar[bool] = False
+    """True for batteries and the like: exempt from passivity and from i(v = 0) = 0."""
+
+    @abc.abstractmethod
+    def init(self, env: Environment) -> X:
+        """The default state (pristine, or equilibrium in `env`); pure and differentiable."""
+
+    @abc.abstractmethod
+    def rate(self, x: X, v: Volts, env: Environment) -> X:
+        """dx/dt in 1/s, of the structure of `x`."""
+
+    @abc.abstractmethod
+    def current(self, x: X, v: Volts, env: Environment) -> Amps:
+        """Current into each port terminal (A)."""
+
+    @property
+    def port_shape(self) -> tuple[int, ...]:
+        ports = len(self.terminals) - 1
+        return () if ports == 1 else (ports,)
+
+    def power(self, x: X, v: Volts, env: Environment) -> Real:
+        """Electrical power taken up (W)."""
+        return jnp.sum(v * self.current(x, v, env))
+
+    def conductance(self, x: X, v: Volts, env: Environment) -> Array:
+        """Small-signal conductance di/dv (S); a matrix for more than one port."""
+        return jax.jacfwd(self.current, 1)(x, v, env)
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Name, value, unit, bounds, scale, sentence and source of every parameter."""
+        return parameters(self)
+
+    def replace(self, **values: Any) -> Self:
+        """A copy with some parameters changed, names and bounds checked.
+
+        Raises:
+            KeyError: unknown name (the message suggests the closest).
+            ValueError: a value that is not finite or outside its bounds.
+        """
+        known = parameters(self)
+        for name, value in values.items():
+            if name not in known:
+                raise KeyError(f"{type(self).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
+            if not isinstance(value, jax.core.Tracer) and not known[name].contains(value):
+                lo, hi = known[name].bounds
+                raise ValueError(
+                    f"{type(self).__name__}.{name} = {value} {known[name].unit} is outside [{lo:g}, {hi:g}] "
+                    f"{known[name].unit}. Values are in SI units; check the prefix."
+                )
+        return with_values(self, values)
+
+    def __repr__(self) -> str:
+        return _table(self)
+
+
+class AbstractReactive(AbstractDevice):
+    """Stores charge: the total current is `current` + d/dt `charge`."""
+
+    @abc.abstractmethod
+    def charge(self, x: X, v: Volts, env: Environment) -> Float[Array, "*ports"]:
+        """Charge on each port terminal (C)."""
+
+
+class AbstractLangevin(AbstractDevice):
+    """Fluctuates: dx = rate dt + diffusion dW (Ito, diagonal); `rate` alone is the mean drift."""
+
+    @abc.abstractmethod
+    def diffusion(self, x: X, v: Volts, env: Environment) -> X:
+        """Noise amplitude of each state variable, 1/sqrt(s)."""
+
+    @abc.abstractmethod
+    def time_step(self, env: Environment) -> Real:
+        """Largest step (s) at which a fixed-step scheme resolves the drift."""
+
+
+class AbstractNoisyCurrent(AbstractDevice):
+    """Has read noise that is not part of the state."""
+
+    @abc.abstractmethod
+    def current_psd(self, x: X, v: Volts, f: Real, env: Environment) -> Real:
+        """Spectral density of the current (A2/Hz) at frequency `f` (Hz)."""
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, jax.core.Tracer) or not hasattr(value, "shape"):
+        return str(getattr(value, "aval", value))
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{float(array):.6g}"
+    return f"{array.min():.4g} .. {array.max():.4g} {list(array.shape)}"
+
+
+def _table(device: AbstractDevice) -> str:
+    """`repr`: one line a parameter, with value, unit, bounds and meaning."""
+    rows = [
+        (p.name, _number(p.value), p.unit, "[{:.4g}, {:.4g}]".format(*p.bounds), p.quantity.doc)
+        for p in parameters(device).values()
+    ]
+    head = f"{type(device).__name__}({', '.join(device.terminals)}), {device.family}"
+    if not rows:
+        return head
+    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    lines = [
+        f"  {r[0]:<{widths[0]}}  {r[1]:>{widths[1]}} {r[2]:<{widths[2]}}  {r[3]:<{widths[3]}}  {r[4]}".rstrip()
+        for r in rows
+    ]
+    return "\n".join([head, *lines])

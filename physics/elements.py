@@ -1,0 +1,149 @@
+"""Circuit elements as devices: R, C, L, diode, EKV transistor. Circuits know no special cases."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from physics.conduction import ekv
+from physics.device import AbstractDevice, AbstractReactive, Amps, Environment, Sweep, Volts
+from physics.kinetics import thermal_voltage
+from physics.quantity import Param, quantity, state_variable
+from physics.smooth import limexp
+
+
+class Resistor(AbstractDevice):
+    """i = v / R (Ohm's law)."""
+
+    terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "textbook"
+    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
+    resistance: Param = quantity(1e3, "ohm", (1e-3, 1e12), scale="log", doc="resistance", source="chosen")
+
+    def init(self, env: Environment):
+        del env
+        return ()
+
+    def rate(self, x, v: Volts, env: Environment):
+        del x, v, env
+        return ()
+
+    def current(self, x, v: Volts, env: Environment) -> Amps:
+        del x, env
+        return v / self.resistance
+
+
+class Capacitor(AbstractReactive):
+    """q = C v, i = dq/dt."""
+
+    terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "textbook"
+    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
+    capacitance: Param = quantity(1e-12, "F", (1e-18, 1e-3), scale="log", doc="capacitance", source="chosen")
+
+    def init(self, env: Environment):
+        del env
+        return ()
+
+    def rate(self, x, v: Volts, env: Environment):
+        del x, v, env
+        return ()
+
+    def current(self, x, v: Volts, env: Environment) -> Amps:
+        del x, env
+        return jnp.zeros_like(v)
+
+    def charge(self, x, v: Volts, env: Environment) -> Amps:
+        del x, env
+        return self.capacitance * v
+
+
+class Inductor(AbstractDevice):
+    """L di/dt = v with a series resistance; the state is the current over `i_scale`.
+
+    The series resistance R gives a stable state: i_scale dy/dt = (v - R i_scale y)/L.
+    """
+
+    class State(eqx.Module):
+        current: Param = state_variable((-1e3, 1e3), doc="current over i_scale")
+
+    terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "textbook"
+    stores_energy: ClassVar[bool] = True
+    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1e-5)
+    inductance: Param = quantity(1e-6, "H", (1e-15, 1e3), scale="log", doc="inductance", source="chosen")
+    resistance: Param = quantity(1.0, "ohm", (1e-6, 1e9), scale="log", doc="series resistance", source="chosen")
+    i_scale: Param = quantity(1e-3, "A", (1e-12, 1e3), scale="log", doc="current of y = 1", source="chosen", free=False)
+
+    def init(self, env: Environment) -> State:
+        del env
+        return Inductor.State(current=jnp.zeros_like(self.inductance))
+
+    def rate(self, x: State, v: Volts, env: Environment) -> State:
+        del env
+        return Inductor.State(current=(v / self.i_scale - self.resistance * x.current) / self.inductance)
+
+    def current(self, x: State, v: Volts, env: Environment) -> Amps:
+        del v, env
+        return self.i_scale * x.current
+
+
+class Diode(AbstractDevice):
+    """i = I_s (exp(v / n U_T) - 1) + g_min v, U_T = k_B T / q.
+
+    Shockley, Bell Syst. Tech. J. 28, 435 (1949), 10.1002/j.1538-7305.1949.tb03645.x; g_min as in SPICE.
+    """
+
+    terminals: ClassVar[tuple[str, ...]] = ("anode", "cathode")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "10.1002/j.1538-7305.1949.tb03645.x"
+    sweep: ClassVar[Sweep] = Sweep(0.7, -1.0, 1.0)
+    i_s: Param = quantity(1e-14, "A", (1e-20, 1e-3), scale="log", doc="saturation current", source="SPICE default")
+    n: Param = quantity(1.0, "1", (0.5, 5.0), doc="ideality", source="SPICE default")
+    g_min: Param = quantity(1e-12, "S", (1e-18, 1e-6), scale="log", doc="leak", source="SPICE default", free=False)
+
+    def init(self, env: Environment):
+        del env
+        return ()
+
+    def rate(self, x, v: Volts, env: Environment):
+        del x, v, env
+        return ()
+
+    def current(self, x, v: Volts, env: Environment) -> Amps:
+        del x
+        return self.i_s * (limexp(v / (self.n * thermal_voltage(env.temperature))) - 1) + self.g_min * v
+
+
+class Mosfet(AbstractDevice):
+    """I_D = 2 n beta U_T^2 [L(v_P) - L(v_P - V_D)], v_P = (V_G - V_T)/n, L = ln^2(1 + exp(v/2U_T)).
+
+    n-channel, source-referred EKV without channel-length modulation; no gate current at DC.
+    Enz, Krummenacher and Vittoz (1995), 10.1007/BF01239381.
+    """
+
+    terminals: ClassVar[tuple[str, ...]] = ("gate", "drain", "source")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "10.1007/BF01239381"
+    sweep: ClassVar[Sweep] = Sweep((1.5, 1.0), (0.0, 0.0), 1.0)
+    v_t: Param = quantity(0.45, "V", (-2.0, 3.0), doc="threshold voltage", source="chosen")
+    n: Param = quantity(1.3, "1", (1.0, 2.5), doc="slope factor", source="EKV")
+    beta: Param = quantity(2e-4, "A/V2", (1e-9, 1.0), scale="log", doc="mu C_ox W/L", source="chosen")
+
+    def init(self, env: Environment):
+        del env
+        return ()
+
+    def rate(self, x, v: Volts, env: Environment):
+        del x, v, env
+        return ()
+
+    def current(self, x, v: Volts, env: Environment) -> Amps:
+        del x
+        thermal = thermal_voltage(env.temperature)
+        pinch_off = (v[0] - self.v_t) / self.n
+        drain = 2 * self.n * self.beta * thermal**2 * (ekv(pinch_off, thermal) - ekv(pinch_off - v[1], thermal))
+        return jnp.stack([jnp.zeros_like(drain), drain])

@@ -1,0 +1,72 @@
+"""Inner nodes: the root of one increasing function, with an implicit gradient.
+
+Series resistances, thermal equilibria and electrode overpotentials are algebraic: f(y) = 0 with f
+increasing. The search is a Newton iteration kept inside a shrinking bracket, so it cannot diverge;
+the derivative is dy/dp = -(df/dp)/(df/dy) at the root, never an unrolled loop, so forward, reverse
+and second derivatives all work.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+Scalar = Float[Array, ""]
+
+
+def _search(f: Callable[[Scalar], Scalar], start: Scalar, lower: Scalar, upper: Scalar, max_steps: int) -> Scalar:
+    eps = 4 * jnp.finfo(start.dtype).eps
+
+    def unfinished(carry):
+        _, lo, hi, move, step = carry
+        scale = jnp.maximum(jnp.abs(lo), jnp.abs(hi))
+        return (step < max_steps) & (move > eps * scale) & (hi - lo > eps * scale)
+
+    def improve(carry):
+        y, lo, hi, _, step = carry
+        value, slope = jax.jvp(f, (y,), (jnp.ones_like(y),))
+        lo, hi = jnp.where(value < 0, y, lo), jnp.where(value >= 0, y, hi)
+        newton = y - value / jnp.where(slope > 0, slope, jnp.ones_like(slope))
+        inside = (slope > 0) & (newton > lo) & (newton < hi)
+        following = jnp.where(inside, newton, 0.5 * (lo + hi))
+        # A Newton step that leaves the bracket by rounding alone means that y is the root already.
+        done = (slope > 0) & (jnp.abs(newton - y) <= eps * jnp.maximum(jnp.abs(y), jnp.finfo(y.dtype).tiny))
+        following = jnp.where(done, y, following)
+        return following, lo, hi, jnp.abs(following - y), step + 1
+
+    far = jnp.maximum(upper - lower, jnp.abs(upper)) + 1
+    carry = (jnp.clip(start, lower, upper), lower, upper, far, jnp.zeros((), jnp.int32))
+    return lax.while_loop(unfinished, improve, carry)[0]
+
+
+def solve_increasing(
+    f: Callable[[Scalar], Scalar],
+    lower: Scalar,
+    upper: Scalar,
+    *,
+    start: Scalar | None = None,
+    max_steps: int = 100,
+) -> Scalar:
+    """The root of an increasing scalar function between two bounds.
+
+    Args:
+        f: increasing and differentiable; may close over traced values (gradients flow to them).
+        lower, upper: a bracket with f(lower) <= 0 <= f(upper); outside of it the nearer end is returned.
+        start: first guess (the middle of the bracket if none).
+        max_steps: bound on the iterations; bisection alone needs about 60 in float64.
+
+    Returns:
+        y with f(y) = 0, to rounding.
+    """
+    lower, upper = lax.stop_gradient(lower), lax.stop_gradient(upper)
+    guess = 0.5 * (lower + upper) if start is None else lax.stop_gradient(start)
+
+    def solve(fun, y0):
+        return _search(fun, y0, lower, upper, max_steps)
+
+    def tangent_solve(linear, rhs):
+        return rhs / linear(jnp.ones_like(rhs))
+
+    return lax.custom_root(f, guess, solve, tangent_solve)

@@ -1,0 +1,51 @@
+"""How fast atoms move: activated rates shared by the devices.
+
+Energies are in eV, temperatures in K. Every exponent is bounded (`smooth.limexp`), so rates stay
+finite when an optimiser or an implicit solver looks far outside the physical range.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from physics import constants
+from physics.smooth import exp_difference, limexp
+
+Real = Float[Array, "..."]
+
+
+def thermal_voltage(temperature: Real) -> Real:
+    """k_B T / q in volts; multiplies an exponent in eV."""
+    return constants.K_B * temperature / constants.Q
+
+
+def arrhenius(prefactor: Real, energy: Real, temperature: Real) -> Real:
+    """prefactor exp(-E / k_B T), E in eV."""
+    return prefactor * limexp(-energy / thermal_voltage(temperature))
+
+
+def sinh_hopping(prefactor: Real, energy: Real, drop: Real, temperature: Real) -> Real:
+    """2 prefactor exp(-E/k_B T) sinh(q drop / k_B T): forward minus backward hops.
+
+    `drop` (V) is the part of the voltage that lowers one barrier, usually half a hop times the field.
+    Mott and Gurney, Electronic Processes in Ionic Crystals (1940).
+    """
+    kt = thermal_voltage(temperature)
+    return prefactor * exp_difference((drop - energy) / kt, (-drop - energy) / kt)
+
+
+def mott_gurney_barriers(energy: Real, field_drop: Real) -> tuple[Real, Real]:
+    """Barriers (eV) of a hop with and against a strong field, lowered through the whole hop.
+
+    g = z a E / (pi W);  W_-+ = W (sqrt(1 - g^2) -+ g pi/2 + g asin g).  `field_drop` is z a E in eV.
+    g saturates by tanh, as no barrier is left at |g| = 1.
+    Genreith-Schriever and De Souza, Phys. Rev. B 94, 224304 (2016), 10.1103/PhysRevB.94.224304.
+    """
+    g = jnp.tanh(field_drop / (jnp.pi * energy))
+    common = jnp.sqrt(1 - g * g) + g * jnp.arcsin(g)
+    return energy * (common - g * jnp.pi / 2), energy * (common + g * jnp.pi / 2)
+
+
+def butler_volmer(overpotential: Real, alpha: Real, charges: Real | float, temperature: Real) -> Real:
+    """exp((1-alpha) z q eta/kT) - exp(-alpha z q eta/kT), positive for oxidation; times j0 or i0."""
+    y = charges * overpotential / thermal_voltage(temperature)
+    return exp_difference((1 - alpha) * y, -alpha * y)

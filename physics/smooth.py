@@ -1,0 +1,89 @@
+"""Smooth twins of the functions that break gradients: clips, switches, overflows, 0/0.
+
+Each is equal to the sharp original away from the corner to rounding, has a width where it needs
+one, and is finite with a finite derivative for every finite argument, in float32 and float64.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Real = Float[Array, "..."]
+EXP_LIMIT = 60.0
+"""Above this argument exponentials are continued linearly; exp(60) = 1e26 still fits float32."""
+
+
+def limexp(x: Real) -> Real:
+    """exp(x), continued linearly above `EXP_LIMIT` (SPICE's limexp): large but never infinite."""
+    capped = jnp.minimum(x, EXP_LIMIT)
+    return jnp.exp(capped) * (1 + (x - capped))
+
+
+def exp_difference(up: Real, down: Real) -> Real:
+    """exp(up) - exp(down) without overflow: 2 exp(-E) sinh(x) with up = x - E, down = -x - E."""
+    return limexp(up) - limexp(down)
+
+
+def limsinh(x: Real) -> Real:
+    """sinh(x), continued linearly beyond `EXP_LIMIT`; exact (no cancellation) at small x."""
+    inner = jnp.clip(x, -EXP_LIMIT, EXP_LIMIT)
+    return jnp.sinh(inner) + jnp.cosh(inner) * (x - inner)
+
+
+def softplus(x: Real, width: Real | float = 1.0) -> Real:
+    """max(x, 0) rounded over `width`."""
+    return width * jax.nn.softplus(x / width)
+
+
+def smooth_max(a: Real | float, b: Real | float, width: Real | float) -> Real:
+    """max(a, b) rounded over `width`."""
+    return b + softplus(jnp.asarray(a - b), width)
+
+
+def smooth_min(a: Real | float, b: Real | float, width: Real | float) -> Real:
+    """min(a, b) rounded over `width`."""
+    return b - softplus(jnp.asarray(b - a), width)
+
+
+def smooth_abs(x: Real, width: Real | float) -> Real:
+    """|x| rounded over `width`: sqrt(x^2 + width^2) - width, zero at zero."""
+    return jnp.sqrt(x * x + width * width) - width
+
+
+def step(x: Real, width: Real | float) -> Real:
+    """The logistic step 0 -> 1 at x = 0 over `width`."""
+    return jax.nn.sigmoid(x / width)
+
+
+def blend(negative: Real, positive: Real, x: Real, width: Real | float) -> Real:
+    """`negative` for x < 0 and `positive` for x > 0, exchanged over `width`."""
+    s = step(x, width)
+    return negative * (1 - s) + positive * s
+
+
+def limit_current(i: Real, limit: Real, sharpness: int = 8) -> Real:
+    """The current i under a compliance: i / (1 + |i/limit|^p)^(1/p), p = `sharpness` (even)."""
+    ratio = jnp.abs(i) / limit
+    small = jnp.minimum(ratio, 1.0)
+    large = jnp.maximum(ratio, 1.0)
+    # One of the two forms has powers of a number below one only, so nothing overflows.
+    below = i / (1 + small**sharpness) ** (1 / sharpness)
+    above = jnp.sign(i) * limit / (1 + (1 / large) ** sharpness) ** (1 / sharpness)
+    return jnp.where(ratio < 1.0, below, above)
+
+
+def saturate(x: Real, limit: Real | float) -> Real:
+    """x for 0 <= x << limit, never above `limit`: x / (1 + x/limit)."""
+    return x / (1 + x / limit)
+
+
+def x_over_sinh(x: Real) -> Real:
+    """x / sinh(x), one at zero, without 0/0 or overflow."""
+    small = jnp.abs(x) < 1e-2
+    safe = jnp.where(small, jnp.ones_like(x), x)
+    return jnp.where(small, 1 - x * x / 6 + 7 * x**4 / 360, safe / limsinh(safe))
+
+
+def logit(p: Real) -> Real:
+    """ln(p / (1 - p))."""
+    return jnp.log(p) - jnp.log1p(-p)

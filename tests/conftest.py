@@ -1,0 +1,28 @@
+"""The test session is stricter than users: x64, no rank or dtype promotion, warnings are errors."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+_cache = os.environ.get("NEUROJAX_TEST_CACHE", str(Path(tempfile.gettempdir()) / "neurojax-test-cache"))
+jax.config.update("jax_compilation_cache_dir", _cache)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of measured traces beside the checkout; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("NEUROJAX_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no measured traces at {folder}; set NEUROJAX_DATA to use them")
+    return folder
