@@ -31,7 +31,8 @@ def schottky_lowering(potential: Real, density: Real, charges: Real, permittivit
 
     Sze and Ng, Physics of Semiconductor Devices (2007), section 3.2.4.
     """
-    return (constants.Q * charges * density * potential / (8 * jnp.pi**2) / permittivity * (constants.Q / permittivity) ** 2) ** 0.25
+    fourth = constants.Q * charges * density * potential / (8 * jnp.pi**2 * permittivity)
+    return (fourth * (constants.Q / permittivity) ** 2) ** 0.25
 
 
 def ekv(overdrive: Real, thermal: Real) -> Real:

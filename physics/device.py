@@ -154,7 +154,13 @@ def _number(value: Any) -> str:
 def _table(device: AbstractDevice) -> str:
     """`repr`: one line a parameter, with value, unit, bounds and meaning."""
     rows = [
-        (p.name, _number(p.value), "" if p.unit == "1" else p.unit, "[{:.4g}, {:.4g}]".format(*p.bounds), p.quantity.doc)
+        (
+            p.name,
+            _number(p.value),
+            p.unit if p.unit != "1" else "",
+            f"[{p.bounds[0]:.4g}, {p.bounds[1]:.4g}]",
+            p.quantity.doc,
+        )
         for p in parameters(device).values()
     ]
     head = f"{type(device).__name__}({', '.join(device.terminals)}), {device.family}"

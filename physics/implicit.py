@@ -25,11 +25,13 @@ def _search(f: Callable[[Scalar], Scalar], start: Scalar, lower: Scalar, upper: 
         return (step < max_steps) & (move > eps * scale) & (hi - lo > eps * scale)
 
     def improve(carry):
-        y, lo, hi, _, step = carry
+        y, lo, hi, move, step = carry
         value, slope = jax.jvp(f, (y,), (jnp.ones_like(y),))
         lo, hi = jnp.where(value < 0, y, lo), jnp.where(value >= 0, y, hi)
         newton = y - value / jnp.where(slope > 0, slope, jnp.ones_like(slope))
-        inside = (slope > 0) & (newton > lo) & (newton < hi)
+        # Bisect also where Newton only creeps (the steep side of an exponential).
+        quick = jnp.abs(newton - y) <= 0.5 * move
+        inside = (slope > 0) & (newton > lo) & (newton < hi) & quick
         following = jnp.where(inside, newton, 0.5 * (lo + hi))
         # A Newton step that leaves the bracket by rounding alone means that y is the root already.
         done = (slope > 0) & (jnp.abs(newton - y) <= eps * jnp.maximum(jnp.abs(y), jnp.finfo(y.dtype).tiny))

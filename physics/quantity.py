@@ -75,6 +75,8 @@ class Parameter:
 
 
 def _to_array(value: Any) -> Any:
+    if value is None:  # an optional part that is switched off
+        return None
     # A strong dtype, always: a weak-typed default would retrace every jitted function once.
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating) and not value.weak_type:
         return value

@@ -1,0 +1,17 @@
+"""What can go wrong, as classes. Messages say what happened, the value, and what to try."""
+
+
+class NeurojaxError(Exception):
+    """Any error raised on purpose by this package."""
+
+
+class DataError(NeurojaxError, ValueError):
+    """Measured data, or the description of a measurement, cannot be used as it is."""
+
+
+class SimulationError(NeurojaxError, RuntimeError):
+    """A simulation cannot start, or stopped before its end."""
+
+
+class FitError(NeurojaxError, RuntimeError):
+    """A fit cannot start, or found nothing."""

@@ -1,0 +1,82 @@
+"""What a simulation returns."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from physics.quantity import parameters
+
+
+class Record(eqx.Module):
+    """Samples of one simulated measurement; for a population every array has a leading member axis.
+
+    Attributes:
+        t: times (s), shape (n,).
+        v: applied voltage (V), shape (n,) or (n, ports).
+        i: measured current (A), same shape.
+        x: states, a module of arrays of shape (n,).
+        power: electrical power taken from the source (W), shape (n,).
+        energy: its integral by the trapezoidal rule over the samples (J), shape (n,).
+        steps: solver steps taken (accepted and rejected).
+        ok: whether the solver reached the end, one a member.
+    """
+
+    t: Float[Array, " n"]
+    v: Float[Array, "*n_ports"]
+    i: Float[Array, "*n_ports"]
+    x: Any
+    power: Float[Array, "*members_n"]
+    energy: Float[Array, "*members_n"]
+    steps: Array
+    ok: Bool[Array, "*members"]
+
+    @property
+    def states(self) -> dict[str, Array]:
+        """Name -> samples of each state variable."""
+        return {name: p.value for name, p in parameters(self.x).items()}
+
+    def to_csv(self, path: Any) -> None:
+        """Write t, v, i and the states of one member as columns with units in the header.
+
+        Raises:
+            ValueError: for a population; take one member with `record.member(k)`.
+        """
+        if self.ok.ndim:
+            raise ValueError("a population has one table a member; write record.member(k).to_csv(path).")
+        v, i = (np.asarray(a).reshape(len(self.t), -1) for a in (self.v, self.i))
+        ports = [""] if v.shape[1] == 1 else [str(k + 1) for k in range(v.shape[1])]
+        names = ["time_s", *(f"voltage{p}_V" for p in ports), *(f"current{p}_A" for p in ports), *self.states]
+        table = np.column_stack([np.asarray(self.t), v, i, *(np.asarray(s) for s in self.states.values())])
+        np.savetxt(path, table, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+
+    def member(self, k: int) -> "Record":
+        """Record of member `k` of a population."""
+        taken = jax.tree.map(lambda a: a[k], (self.v, self.i, self.x, self.power, self.energy, self.steps, self.ok))
+        return Record(self.t, *taken)
+
+    def plot(self, ax: Any = None, *, kind: str = "iv") -> Any:
+        """Draw and return Axes; kind is "iv", "log", "time" or "states"."""
+        from neurojax import plot
+
+        return plot.record(self, ax=ax, kind=kind)
+
+    def __repr__(self) -> str:
+        if isinstance(self.t, jax.core.Tracer) or not hasattr(self.ok, "shape"):
+            return "Record(traced)"
+        members = f"{self.ok.size} members, {int(np.sum(self.ok))} ok, " if self.ok.ndim else ""
+        energy = np.asarray(self.energy)[..., -1]
+        return (
+            f"Record({members}{len(self.t)} samples, {float(self.t[0]):.4g} .. {float(self.t[-1]):.4g} s, "
+            f"|i| up to {np.nanmax(np.abs(np.asarray(self.i))):.4g} A, energy {np.nanmean(energy):.4g} J, "
+            f"states {', '.join(self.states) or 'none'}, {int(np.max(self.steps))} steps)"
+        )
+
+
+def cumulative(t: Array, y: Array) -> Array:
+    """Integral of y over t by the trapezoidal rule, zero at the first sample."""
+    parts = 0.5 * (y[1:] + y[:-1]) * jnp.diff(t)
+    return jnp.concatenate([jnp.zeros_like(y[:1]), jnp.cumsum(parts)])
