@@ -1,0 +1,285 @@
+"""trace + device -> fitted device with uncertainties: the main job of the package.
+
+    fit(device, traces, free=..., n_starts=8, key=jax.random.key(0)) -> Fit
+
+Many random starts inside the bounds are screened, the best refined together by Levenberg-Marquardt
+(`levenberg.py`) on residuals written once (`residual.py`), in windows of growing length if asked.
+`fitresult.py` holds what comes back, `profile.py` and `compare.py` build on the same `Problem`.
+"""
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from physics.device import AbstractDevice, Environment
+from physics.quantity import Parameter, parameters, suggest
+
+from neurojax import levenberg
+from neurojax.bijection import Box, box
+from neurojax.errors import FitError
+from neurojax.fitresult import Fit, conclude
+from neurojax.instrument import Instrument
+from neurojax.progress import after_a_while
+from neurojax.residual import Data, ResidualKind, Spec, as_arrays, residuals_and_jacobian
+from neurojax.trace import PulseTrace, Trace
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A fit made ready: what is compared with what, and which numbers may move."""
+
+    device: AbstractDevice
+    instrument: Instrument
+    env: Environment
+    traces: tuple[Trace | PulseTrace, ...]
+    names: tuple[str, ...]
+    declared: tuple[Parameter, ...]
+    box: Box
+    data: Data
+    mask: np.ndarray
+    held_out: np.ndarray
+    spec: Spec
+
+    def evaluate(self, theta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted samples."""
+        starts, lanes = theta.shape[0], max(theta.shape[0], 1)
+        r, jacobian, ok = residuals_and_jacobian(
+            jnp.asarray(theta), self.box, self.data, self.device, self.instrument, self.env, self.spec
+        )
+        del lanes
+        r, jacobian = np.asarray(r, dtype=float), np.asarray(jacobian, dtype=float)
+        failed = ~np.asarray(ok)
+        r = np.where(failed[:, :, None], np.nan, r)
+        use = weights > 0
+        return r[:, use].reshape(starts, -1) * weights[use], jacobian[:, use] * weights[use][:, None]
+
+    def weights(self, window: float = 1.0) -> np.ndarray:
+        """One for the samples to be fitted (first `window` of each trace), zero for the rest."""
+        ts = np.asarray(self.data.ts)
+        first, last = ts[:, :1], ts[:, -1:]
+        inside = ts <= first + window * (last - first) * (1 + 1e-9)
+        return (self.mask & ~self.held_out & inside).astype(float)
+
+    def fingerprint(self, *extra: Any) -> str:
+        """Identity of the problem, for checkpoints."""
+        parts = [type(self.device).__name__, self.names, [t.hash() for t in self.traces], *extra]
+        fixed = {n: np.asarray(p.value).tolist() for n, p in parameters(self.device).items()}
+        bounds = np.stack([np.asarray(self.box.lower), np.asarray(self.box.upper)]).tolist()
+        return hashlib.sha256(repr((parts, fixed, bounds, self.spec.residual)).encode()).hexdigest()
+
+
+def fit(
+    device: AbstractDevice,
+    traces: Trace | PulseTrace | Sequence[Trace | PulseTrace],
+    *,
+    free: Sequence[str] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    per_trace: Sequence[str] = (),
+    instrument: Instrument | None = None,
+    env: Environment | None = None,
+    n_starts: int = 8,
+    key: Array | None = None,
+    use_current: bool = True,
+    screen: int = 8,
+    windows: Sequence[float] = (1.0,),
+    holdout: float = 0.0,
+    residual: ResidualKind = "asinh",
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    max_steps: int = 2**14,
+    max_iterations: int = 80,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Fit the parameters of a device to measured traces.
+
+    Args:
+        device: the model; its values are the first start and stay where they are not free.
+        traces: one or several `Trace` or `PulseTrace` (not mixed).
+        free: names to vary (default: all that the device declares free). `"instrument.series_resistance"`
+            and the like vary the measuring circuit.
+        n_starts: searches refined together; the first is `device` itself, the others random in the bounds.
+        key: a `jax.random.key` for the random starts (needed if n_starts > 1).
+
+    Other arguments:
+        fixed: values to set and hold. bounds: name -> (low, high), instead of the declared ones.
+        per_trace: free names that take a value of their own in every trace.
+        instrument, env: measuring circuit and ambient. use_current: False leaves `device` out of the starts.
+        screen: random candidates tried for each start. windows: fractions of the trace fitted in turn.
+        holdout: fraction of the samples (in blocks) kept back and predicted.
+        residual: "asinh" (default) or "linear". rtol, atol, max_steps: of the solver.
+        checkpoint: file in which the search is saved after every iteration, and from which it resumes.
+
+    Returns:
+        Fit.
+
+    Raises:
+        FitError: nothing free, unknown names, impossible bounds, or no start that could be simulated.
+    """
+    problem = prepare(
+        device, traces, free=free, fixed=fixed, bounds=bounds, per_trace=per_trace, instrument=instrument, env=env,
+        holdout=holdout, residual=residual, rtol=rtol, atol=atol, max_steps=max_steps,
+    )  # fmt: skip
+    if n_starts < 1:
+        raise FitError(f"n_starts = {n_starts}: at least one start is needed.")
+    if key is None and (n_starts > 1 or not use_current):
+        raise FitError("random starts need a key: fit(..., key=jax.random.key(0)), or n_starts=1 for the device alone.")
+    options = (n_starts, use_current, screen, tuple(windows), max_iterations)
+    began = time.perf_counter()
+    with after_a_while(f"fitting {type(device).__name__}: compiling", total=max_iterations, enabled=progress) as update:
+        state, compile_time = search(problem, key, options, checkpoint, update)
+    seconds = {"compile": compile_time, "run": time.perf_counter() - began - compile_time}
+    return conclude(problem, state, seconds)
+
+
+def prepare(device, traces, *, free, fixed, bounds, per_trace, instrument, env, holdout, residual, rtol, atol, max_steps):
+    """Check everything that can be wrong before anything is compiled."""
+    traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
+    if not traces:
+        raise FitError("no traces given.")
+    wrong = [type(t).__name__ for t in traces if not isinstance(t, Trace | PulseTrace)]
+    if wrong:
+        raise FitError(f"traces must be Trace or PulseTrace (from read_csv), got {wrong[0]}.")
+    if device.port_shape:
+        raise FitError(f"{type(device).__name__} has {len(device.terminals)} terminals; fit takes two-terminal traces.")
+    if residual not in ("asinh", "linear"):
+        raise FitError(f"residual = {residual!r} must be 'asinh' or 'linear'.")
+    if not 0 <= holdout < 0.9:
+        raise FitError(f"holdout = {holdout} must be a fraction from 0 to 0.9.")
+    instrument = Instrument() if instrument is None else instrument
+    device = device.replace(**dict(fixed or {}))
+    known = parameters(device) | {
+        f"instrument.{n}": dataclasses.replace(p, name=f"instrument.{n}") for n, p in parameters(instrument).items()
+    }
+    names = _free_names(device, known, free, fixed or {}, per_trace, bounds or {})
+    index, expanded, declared = _layout(names, known, tuple(per_trace), len(traces))
+    data, mask = as_arrays(traces, index)
+    held = _blocks(mask, holdout)
+    ours = tuple(n for n in names if not n.startswith("instrument."))
+    theirs = tuple(n.removeprefix("instrument.") for n in names if n.startswith("instrument."))
+    spec = Spec(ours, theirs, residual, rtol, atol, max_steps)
+    limits = {e: (bounds or {})[e.split("[")[0]] for e in expanded if e.split("[")[0] in (bounds or {})}
+    env = Environment() if env is None else env
+    return Problem(device, instrument, env, traces, expanded, declared, box(declared, limits), data, mask, held, spec)
+
+
+def _free_names(device, known, free, fixed, per_trace, bounds) -> tuple[str, ...]:
+    if free is None:
+        names = [n for n, p in known.items() if p.quantity.free and n not in fixed]
+    else:
+        names = [free] if isinstance(free, str) else list(free)
+    for name in [*names, *per_trace, *bounds]:
+        if name not in known:
+            raise FitError(f"{type(device).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
+    names += [n for n in per_trace if n not in names]
+    clash = [n for n in names if n in fixed]
+    if clash or len(set(names)) < len(names):
+        raise FitError(f"{clash or names} cannot be both free and fixed, or free twice.")
+    if not names:
+        raise FitError(f"{type(device).__name__}: no free parameter. Name some with free=(...).{suggest('', tuple(known))}")
+    # Device names first: `Spec` splits the list there.
+    return tuple(sorted(names, key=lambda n: n.startswith("instrument.")))
+
+
+def _layout(names, known, per_trace, m) -> tuple[np.ndarray, tuple[str, ...], tuple[Parameter, ...]]:
+    """Entry of theta for (trace, name); names expanded as "x[0]", "x[1]" where they are per trace."""
+    index, expanded, declared = np.zeros((m, len(names)), int), [], []
+    for k, name in enumerate(names):
+        copies = m if name in per_trace and m > 1 else 1
+        for c in range(copies):
+            label = f"{name}[{c}]" if copies > 1 else name
+            declared.append(dataclasses.replace(known[name], name=label))
+            expanded.append(label)
+        first = len(expanded) - copies
+        index[:, k] = first + (np.arange(m) if copies > 1 else 0)
+    return index, tuple(expanded), tuple(declared)
+
+
+def _blocks(mask: np.ndarray, fraction: float) -> np.ndarray:
+    """Held-out samples in blocks: about 20 a trace, every 1/fraction-th of them, never the first."""
+    held = np.zeros_like(mask)
+    if fraction <= 0:
+        return held
+    every = max(2, round(1 / fraction))
+    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    if mask.shape[1] == 1:  # independent pulses: whole pulses are held out
+        held[:, 0] = np.arange(mask.shape[0]) % every == every - 1
+        return held & mask
+    block = (np.arange(mask.shape[1])[None, :] * min(4 * every, mask.shape[1])) // count
+    return (block % every == every - 1) & mask
+
+
+def search(problem: Problem, key, options, checkpoint, update) -> tuple[levenberg.State, float]:
+    """Screen, refine window by window, save and resume."""
+    n_starts, use_current, screen, windows, max_iterations = options
+    seed = None if key is None else jax.random.key_data(key).tolist()
+    mark = problem.fingerprint(seed, options)
+    path = None if checkpoint is None else os.fspath(checkpoint)
+    state = None if path is None else levenberg.load(path, mark)
+    began = time.perf_counter()
+    frozen = np.zeros(len(problem.names), bool)
+    current = problem.box.to_line(np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared]))
+    if state is None:
+        theta = np.tile(current, (n_starts, 1))
+        _, _, _ = levenberg.evaluate(lambda th: problem.evaluate(th, problem.weights(windows[0])), theta)
+        compile_time = time.perf_counter() - began
+        state = _screened(problem, key, n_starts, use_current, screen, windows[0], current)
+    else:
+        compile_time = 0.0
+    total = max_iterations * len(windows)
+    while state.iteration < total:
+        stage = state.iteration // max_iterations
+        weights = problem.weights(windows[stage])
+
+        def evaluate(theta, weights=weights):
+            return problem.evaluate(theta, weights)
+
+        if state.iteration % max_iterations == 0 and stage > 0:
+            fresh = levenberg.begin(evaluate, state.theta)
+            state = dataclasses.replace(fresh, iteration=state.iteration)
+        state = levenberg.iterate(evaluate, state, frozen=frozen, tolerance=1e-9)
+        update(state.iteration, f"fitting {type(problem.device).__name__}: cost {state.cost.min():.4g}")
+        if path is not None:
+            levenberg.save(state, path, mark)
+        if not state.active.any():
+            if stage == len(windows) - 1:
+                break
+            state.iteration = (stage + 1) * max_iterations
+    if not np.isfinite(state.cost).any():
+        raise FitError(
+            f"{type(problem.device).__name__}: none of {n_starts} starts could be simulated to the end. "
+            "Narrow the bounds (bounds={...}), raise max_steps, or add a series resistance."
+        )
+    return state, compile_time
+
+
+def _screened(problem, key, n_starts, use_current, screen, window, current) -> levenberg.State:
+    """The best of `screen` random candidates for each start, spread over strata of the box."""
+    p = len(problem.names)
+    weights = problem.weights(window)
+
+    def evaluate(theta):
+        return problem.evaluate(theta, weights)
+
+    if n_starts == 1 and use_current:
+        return levenberg.begin(evaluate, current[None])
+    # Latin hypercube: every parameter visits each of its strata once.
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    count = n_starts * screen
+    s = (np.stack([rng.permutation(count) for _ in range(p)], axis=1) + rng.random((count, p))) / count
+    candidates = np.log(s) - np.log1p(-s)
+    costs = np.concatenate([levenberg.evaluate(evaluate, c)[0] for c in candidates.reshape(screen, n_starts, p)])
+    chosen = candidates[np.argsort(costs, kind="stable")[:n_starts]]
+    if use_current:
+        chosen[-1] = current
+    return levenberg.begin(evaluate, chosen)
+
+

@@ -1,0 +1,239 @@
+"""What a fit returns: values, uncertainties, warnings, words; saved as readable JSON."""
+
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+from physics.device import AbstractDevice
+from physics.quantity import with_values
+
+from neurojax import identify, levenberg
+from neurojax.bijection import Box
+from neurojax.errors import FitError
+from neurojax.residual import predictions
+
+if TYPE_CHECKING:
+    from neurojax.fit import Problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """One fitted number: value, standard deviation, 95 % interval, unit, whether it sits on a bound."""
+
+    name: str
+    value: float
+    std: float
+    interval: tuple[float, float]
+    unit: str
+    bounds: tuple[float, float]
+    at_bound: bool
+    determined: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """The result of `fit`.
+
+    Attributes:
+        device: the device with the fitted values (the first trace's, where they are per trace).
+        instrument: the measuring circuit with the fitted values.
+        estimates: name -> Estimate. covariance: of the parameters in their units, shape (p, p).
+        rms_error: root mean square misfit in `rms_unit` ("decades" of asinh(y/y0), or "of range").
+        held_out_rms: the same on the samples kept back (NaN without holdout).
+        chi2_reduced: of the fitted samples; about 1 if model and noise are right.
+        model: model values of each trace's samples. converged: whether the best search ended by itself.
+        start_costs: chi2/2 of every start. agreeing: how many starts ended in the same minimum.
+        warnings: sentences that a user must read.
+    """
+
+    device: AbstractDevice
+    instrument: Any
+    estimates: dict[str, Estimate]
+    covariance: np.ndarray
+    rms_error: float
+    rms_unit: str
+    rms_of_range: float
+    held_out_rms: float
+    chi2_reduced: float
+    n_points: int
+    aic: float
+    bic: float
+    converged: bool
+    start_costs: np.ndarray
+    agreeing: int
+    directions: list[str]
+    warnings: list[str]
+    seconds: dict[str, float]
+    model: list[np.ndarray]
+    theta: np.ndarray
+    problem: "Problem | None"
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Name -> fitted value (SI)."""
+        return {name: e.value for name, e in self.estimates.items()}
+
+    @property
+    def name(self) -> str:
+        return type(self.device).__name__
+
+    def summary(self) -> str:
+        """The result as text: numbers with units and deviations, then what to beware of."""
+        from neurojax.report import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def plot(self, ax: Any = None) -> Any:
+        """Measured and modelled trace; returns Axes."""
+        from neurojax import plot
+
+        return plot.fitted(self, ax=ax)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable content of `fit.json`."""
+        from neurojax.save import fit_to_dict
+
+        return fit_to_dict(self)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write readable JSON; `Fit.load` (or `neurojax.load`) reads it back."""
+        text = json.dumps(self.to_dict(), indent=2)
+        temporary = f"{os.fspath(path)}.part"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.replace(temporary, path)
+
+
+def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, float]) -> Fit:
+    """From the finished search to values, deviations and warnings."""
+    best = state.best()
+    theta, weights = state.theta[best], problem.weights()
+    r, jacobian = problem.evaluate(theta[None], (problem.mask).astype(float))
+    fitted = weights[problem.mask] > 0
+    r, jacobian = r[0], jacobian[0]
+    chi2, n = float(r[fitted] @ r[fitted]), int(fitted.sum())
+    dof = max(n - len(theta), 1)
+    reduced = chi2 / dof
+    # The noise of a trace is itself an estimate: let the scatter of the residuals set its scale.
+    cov_theta = identify.covariance(jacobian[fitted].T @ jacobian[fitted]) * reduced
+    values, slope = _physical(problem.box, theta)
+    covariance = slope[:, None] * cov_theta * slope[None, :]
+    estimates = _estimates(problem, theta, values, covariance, cov_theta)
+    model = _model(problem, theta)
+    rms, held, unit, of_range = _misfit(problem, r, fitted, model)
+    agree = int(np.sum(state.cost <= state.cost[best] * 1.02 + 2.0))
+    directions = identify.words(problem.names, _relative(problem, values, covariance))
+    fit = Fit(
+        device=with_values(problem.device, _first(problem, estimates, "device")),
+        instrument=with_values(problem.instrument, _first(problem, estimates, "instrument")),
+        estimates=estimates, covariance=covariance, rms_error=rms, rms_unit=unit, rms_of_range=of_range,
+        held_out_rms=held, chi2_reduced=reduced, n_points=n,
+        aic=n * np.log(chi2 / n) + 2 * len(theta), bic=n * np.log(chi2 / n) + len(theta) * np.log(n),
+        converged=not bool(state.active[best]), start_costs=state.cost, agreeing=agree, directions=directions,
+        warnings=[], seconds=seconds, model=model, theta=theta, problem=problem,
+    )  # fmt: skip
+    return dataclasses.replace(fit, warnings=_warnings(fit))
+
+
+def _physical(box: Box, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values = np.asarray(box.to_physical(jnp.asarray(theta)), dtype=float)
+    lower, upper, log = (np.asarray(a, dtype=float) for a in (box.lower, box.upper, box.log))
+    s = 1 / (1 + np.exp(-theta))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        span = np.where(log > 0, values * np.log(upper / lower), upper - lower)
+    return values, span * s * (1 - s)
+
+
+def _estimates(problem, theta, values, covariance, cov_theta) -> dict[str, Estimate]:
+    std, std_theta = np.sqrt(np.diag(covariance)), np.sqrt(np.diag(cov_theta))
+    found = {}
+    for k, name in enumerate(problem.names):
+        ends = np.tile(theta, (2, 1))
+        ends[:, k] += np.array([-1.96, 1.96]) * min(std_theta[k], 50.0)
+        lo, hi = (float(_physical(problem.box, e)[0][k]) for e in ends)
+        bounds = (float(problem.box.lower[k]), float(problem.box.upper[k]))
+        found[name] = Estimate(
+            name, float(values[k]), float(std[k]), (min(lo, hi), max(lo, hi)), problem.declared[k].unit, bounds,
+            bool(abs(theta[k]) > 6.9), bool(std_theta[k] < identify.UNDETERMINED),
+        )  # fmt: skip
+    return found
+
+
+def _relative(problem, values, covariance) -> np.ndarray:
+    log = np.asarray(problem.box.log) > 0
+    width = np.asarray(problem.box.upper) - np.asarray(problem.box.lower)
+    scale = np.where(log, np.abs(values), width)
+    return covariance / scale[:, None] / scale[None, :]
+
+
+def _model(problem, theta) -> list[np.ndarray]:
+    """Model values on the samples of each trace."""
+    whole = np.asarray(
+        predictions(
+            jnp.asarray(theta), problem.box, problem.data, problem.device, problem.instrument, problem.env, problem.spec
+        )
+    )
+    rows, out = [w[m] for w, m in zip(whole, problem.mask, strict=True)], []
+    for trace in problem.traces:
+        pieces = len(trace.amplitude) if getattr(trace, "independent", False) else 1
+        out.append(np.concatenate(rows[:pieces]))
+        rows = rows[pieces:]
+    return out
+
+
+def _misfit(problem, r, fitted, model) -> tuple[float, float, str, float]:
+    y = np.asarray(problem.data.y)[problem.mask]
+    floor = np.broadcast_to(np.asarray(problem.data.floor)[:, None], problem.mask.shape)[problem.mask]
+    difference = np.concatenate(model) - y
+    of_range = float(np.sqrt(np.mean(difference[fitted] ** 2)) / np.ptp(y))
+    if problem.spec.residual == "linear":
+        error, unit = difference / np.ptp(y), "of range"
+    else:
+        error, unit = (np.arcsinh(np.concatenate(model) / floor) - np.arcsinh(y / floor)) / np.log(10), "decades"
+    held = float(np.sqrt(np.mean(error[~fitted] ** 2))) if (~fitted).any() else float("nan")
+    return float(np.sqrt(np.mean(error[fitted] ** 2))), held, unit, of_range
+
+
+def _first(problem, estimates, owner: str) -> dict[str, float]:
+    """The values of the first trace, for the device or for the instrument."""
+    found = {}
+    for name, e in estimates.items():
+        if name.startswith("instrument.") == (owner == "instrument") and not ("[" in name and not name.endswith("[0]")):
+            found[name.removeprefix("instrument.").removesuffix("[0]")] = e.value
+    return found
+
+
+def _warnings(fit: Fit) -> list[str]:
+    """Sentences about what a user must not overlook."""
+    said = []
+    if not fit.converged:
+        said.append("the best search had not converged: raise max_iterations.")
+    if fit.chi2_reduced > 2.0:
+        said.append(
+            f"chi2 per degree of freedom is {fit.chi2_reduced:.3g}: this model does not describe the trace within its "
+            "noise (a wrong basin, a missing mechanism, or noise estimated too small). Deviations are scaled up by it."
+        )
+    tried = int(np.isfinite(fit.start_costs).sum())
+    if len(fit.start_costs) > 1 and fit.agreeing < 2:
+        said.append(f"only 1 of {tried} starts reached the best minimum: it may not be the global one; use more starts.")
+    stuck = [e.name for e in fit.estimates.values() if e.at_bound]
+    if stuck:
+        said.append(f"at a bound: {', '.join(stuck)}. Widen it with bounds= if physics allows, or fix the parameter.")
+    loose = [e.name for e in fit.estimates.values() if not e.determined]
+    if loose:
+        said.append(f"not determined by these data: {', '.join(loose)}. Fix them, or measure something that moves them.")
+    return said
+
+
+def check_names(fit: Fit, name: str) -> None:
+    """Raise FitError unless `name` was free in `fit`."""
+    if name not in fit.estimates:
+        from physics.quantity import suggest
+
+        raise FitError(f"{name!r} was not free in this fit.{suggest(name, tuple(fit.estimates))}")

@@ -1,0 +1,126 @@
+"""Levenberg-Marquardt for a batch of starts in lockstep, with one compiled function.
+
+The compiled part gives residuals and Jacobians of all starts at once; the small linear algebra and
+the bookkeeping stay in NumPy (float64), where they can be watched, saved after every iteration and
+resumed. Damping follows Nielsen: mu shrinks by the gain ratio of the step.
+
+H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (1999); K. Madsen, H. B. Nielsen
+and O. Tingleff, Methods for non-linear least squares problems (2004).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from neurojax.bijection import LIMIT
+
+Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""theta (starts, p) -> residuals (starts, r) and Jacobians (starts, r, p); failures are NaN."""
+
+
+@dataclasses.dataclass
+class State:
+    """All starts of a search: what is carried from one iteration to the next (and saved)."""
+
+    theta: np.ndarray
+    cost: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+    mu: np.ndarray
+    grow: np.ndarray
+    active: np.ndarray
+    iteration: int = 0
+
+    def best(self) -> int:
+        return int(np.argmin(self.cost))
+
+
+def evaluate(function: Evaluate, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cost r.r/2, gradient and Gauss-Newton Hessian of each start; infinite cost where it failed."""
+    r, jacobian = function(theta)
+    bad = ~(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
+    r, jacobian = np.where(bad[:, None], 0.0, r), np.where(bad[:, None, None], 0.0, jacobian)
+    with np.errstate(over="ignore"):
+        cost = 0.5 * np.einsum("sr,sr->s", r, r)
+        gradient = np.einsum("srp,sr->sp", jacobian, r)
+        hessian = np.einsum("srp,srq->spq", jacobian, jacobian)
+    bad |= ~(np.isfinite(cost) & np.isfinite(hessian).all(axis=(1, 2)))
+    return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian)
+
+
+def begin(function: Evaluate, theta: np.ndarray) -> State:
+    cost, gradient, hessian = evaluate(function, theta)
+    starts = len(theta)
+    # Relative to diag(H): 1e-2 trusts the quadratic model moderately from the start.
+    return State(theta, cost, gradient, hessian, np.full(starts, 1e-2), np.full(starts, 2.0), np.isfinite(cost))
+
+
+def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, tolerance: float) -> State:
+    """One trial step of every active start."""
+    step = _steps(state, frozen)
+    trial = np.clip(state.theta + step, -LIMIT, LIMIT)
+    step = trial - state.theta
+    cost, gradient, hessian = evaluate(function, trial)
+    slope = np.einsum("sp,sp->s", state.gradient, step)
+    predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", step, state.hessian, step)
+    drop = np.where(np.isfinite(cost), state.cost - cost, -np.inf)
+    better = (drop > 0) & state.active
+    gain = np.clip(drop / np.maximum(predicted, 1e-300), -10, 10)
+    shrink = np.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
+    small = np.max(np.abs(step), axis=1) < 1e-7
+    still = better & (drop <= tolerance * (1 + state.cost))
+    new = State(
+        np.where(better[:, None], trial, state.theta),
+        np.where(better, cost, state.cost),
+        np.where(better[:, None], gradient, state.gradient),
+        np.where(better[:, None, None], hessian, state.hessian),
+        np.where(better, np.maximum(state.mu * shrink, 1e-12), state.mu * state.grow),
+        np.where(better, 2.0, 2 * state.grow),
+        state.active,
+        state.iteration + 1,
+    )
+    new.active = state.active & ~still & ~small & (new.mu < 1e10)
+    return new
+
+
+def _steps(state: State, frozen: np.ndarray) -> np.ndarray:
+    """(H + mu diag H) step = -g for each start, frozen coordinates left alone."""
+    starts, p = state.theta.shape
+    step = np.zeros((starts, p))
+    free = ~frozen
+    for k in np.flatnonzero(state.active):
+        h = state.hessian[k][np.ix_(free, free)]
+        d = np.maximum(np.diag(h), 1e-9 * max(np.max(np.diag(h), initial=0.0), 1e-12))
+        damped = h + state.mu[k] * np.diag(d)
+        step[k, free] = -np.linalg.lstsq(damped, state.gradient[k][free], rcond=1e-14)[0]
+    # A logit step above 3 crosses most of the box on trust in one Jacobian.
+    size = np.max(np.abs(step), axis=1, keepdims=True)
+    return step * np.minimum(1.0, 3.0 / np.maximum(size, 1e-300))
+
+
+def save(state: State, path: str, fingerprint: str) -> None:
+    """Write the search atomically, so that a kill in the middle leaves the last whole one."""
+    import os
+
+    temporary = f"{path}.part"
+    with open(temporary, "wb") as file:
+        np.savez(file, fingerprint=np.asarray(fingerprint), **dataclasses.asdict(state))
+    os.replace(temporary, path)
+
+
+def load(path: str, fingerprint: str) -> State | None:
+    """The saved search, or None if there is none or it belongs to another fit."""
+    import os
+    import zipfile
+
+    if not os.path.exists(path):
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["fingerprint"]) != fingerprint:
+                return None
+            fields = {f.name: file[f.name] for f in dataclasses.fields(State)}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return State(**{**fields, "iteration": int(fields["iteration"])})
