@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from physics.quantity import Parameter
 
 from neurojax.errors import FitError
+from physics.quantity import Parameter
 
 LIMIT = 12.0
 """|theta| beyond which the logistic function is flat: a fit stops there and calls it "at bound"."""

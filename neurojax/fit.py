@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from physics.device import AbstractDevice, Environment
-from physics.quantity import Parameter, parameters, suggest
 
 from neurojax import levenberg
 from neurojax.bijection import Box, box
@@ -29,6 +27,8 @@ from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
 from neurojax.residual import Data, ResidualKind, Spec, as_arrays, residuals_and_jacobian
 from neurojax.trace import PulseTrace, Trace
+from physics.device import AbstractDevice, Environment
+from physics.quantity import Parameter, parameters, suggest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +140,9 @@ def fit(
     return conclude(problem, state, seconds)
 
 
-def prepare(device, traces, *, free, fixed, bounds, per_trace, instrument, env, holdout, residual, rtol, atol, max_steps):
+def prepare(
+    device, traces, *, free, fixed, bounds, per_trace, instrument, env, holdout, residual, rtol, atol, max_steps
+):
     """Check everything that can be wrong before anything is compiled."""
     traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
     if not traces:
@@ -184,7 +186,9 @@ def _free_names(device, known, free, fixed, per_trace, bounds) -> tuple[str, ...
     if clash or len(set(names)) < len(names):
         raise FitError(f"{clash or names} cannot be both free and fixed, or free twice.")
     if not names:
-        raise FitError(f"{type(device).__name__}: no free parameter. Name some with free=(...).{suggest('', tuple(known))}")
+        raise FitError(
+            f"{type(device).__name__}: no free parameter. Name some with free=(...).{suggest('', tuple(known))}"
+        )
     # Device names first: `Spec` splits the list there.
     return tuple(sorted(names, key=lambda n: n.startswith("instrument.")))
 
@@ -281,5 +285,3 @@ def _screened(problem, key, n_starts, use_current, screen, window, current) -> l
     if use_current:
         chosen[-1] = current
     return levenberg.begin(evaluate, chosen)
-
-

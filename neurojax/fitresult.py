@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from physics.device import AbstractDevice
-from physics.quantity import with_values
 
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
 from neurojax.errors import FitError
 from neurojax.residual import predictions
+from physics.device import AbstractDevice
+from physics.quantity import with_values
 
 if TYPE_CHECKING:
     from neurojax.fit import Problem
@@ -97,12 +97,12 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """The stable content of `fit.json`."""
-        from neurojax.save import fit_to_dict
+        from neurojax.fitfile import fit_to_dict
 
         return fit_to_dict(self)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write readable JSON; `Fit.load` (or `neurojax.load`) reads it back."""
+        """Write readable JSON; `neurojax.load_fit` reads it back."""
         text = json.dumps(self.to_dict(), indent=2)
         temporary = f"{os.fspath(path)}.part"
         with open(temporary, "w", encoding="utf-8") as file:
@@ -221,13 +221,17 @@ def _warnings(fit: Fit) -> list[str]:
         )
     tried = int(np.isfinite(fit.start_costs).sum())
     if len(fit.start_costs) > 1 and fit.agreeing < 2:
-        said.append(f"only 1 of {tried} starts reached the best minimum: it may not be the global one; use more starts.")
+        said.append(
+            f"only 1 of {tried} starts reached the best minimum: it may not be the global one; use more starts."
+        )
     stuck = [e.name for e in fit.estimates.values() if e.at_bound]
     if stuck:
         said.append(f"at a bound: {', '.join(stuck)}. Widen it with bounds= if physics allows, or fix the parameter.")
     loose = [e.name for e in fit.estimates.values() if not e.determined]
     if loose:
-        said.append(f"not determined by these data: {', '.join(loose)}. Fix them, or measure something that moves them.")
+        said.append(
+            f"not determined by these data: {', '.join(loose)}. Fix them, or measure something that moves them."
+        )
     return said
 
 

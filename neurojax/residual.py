@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from physics.device import AbstractDevice, Environment
-from physics.quantity import with_values
 
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
 from neurojax.rosenbrock import Rodas4
 from neurojax.simulate import solve
 from neurojax.trace import PulseTrace, Trace
+from physics.device import AbstractDevice, Environment
+from physics.quantity import with_values
 
 ResidualKind = Literal["asinh", "linear"]
 

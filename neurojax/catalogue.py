@@ -1,0 +1,64 @@
+"""Which devices there are: found by import, never listed by hand."""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import numpy as np
+
+import physics
+from neurojax.errors import DataError
+from physics.device import AbstractDevice, Environment
+from physics.quantity import parameters, suggest
+
+
+def devices(*, elements: bool = False) -> dict[str, type[AbstractDevice]]:
+    """Name -> class of every device in `physics`, sorted; circuit elements only if asked."""
+    found: dict[str, type[AbstractDevice]] = {}
+    for info in pkgutil.iter_modules(physics.__path__):
+        module = importlib.import_module(f"physics.{info.name}")
+        for name, cls in vars(module).items():
+            here = inspect.isclass(cls) and issubclass(cls, AbstractDevice) and cls.__module__ == module.__name__
+            if here and not inspect.isabstract(cls) and (elements or info.name != "elements"):
+                found[name] = cls
+    return dict(sorted(found.items()))
+
+
+def device_named(name: str) -> AbstractDevice:
+    """The device of that name (case does not matter) at its default parameters.
+
+    Raises:
+        DataError: no such device, with the closest names.
+    """
+    known = devices(elements=True)
+    for candidate, cls in known.items():
+        if candidate.lower() == name.lower():
+            return cls()
+    raise DataError(f"there is no device {name!r}.{suggest(name, tuple(known))}")
+
+
+def describe(cls: type[AbstractDevice]) -> dict[str, Any]:
+    """The catalogue entry of a device, as in `neurojax devices --json`."""
+    device = cls()
+    state = device.init(Environment())
+    return {
+        "name": cls.__name__,
+        "family": cls.family,
+        "terminals": list(cls.terminals),
+        "states": list(parameters(state)),
+        "doi": cls.doi,
+        "summary": (inspect.getdoc(cls) or "").split("\n")[0],
+        "parameters": {
+            n: {
+                "default": float(np.asarray(p.value)),
+                "unit": p.unit,
+                "bounds": list(p.bounds),
+                "scale": p.quantity.scale,
+                "doc": p.quantity.doc,
+                "source": p.quantity.source,
+                "free": p.quantity.free,
+            }
+            for n, p in parameters(device).items()
+        },
+    }

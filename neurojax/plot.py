@@ -1,0 +1,127 @@
+"""Pictures: every function takes an Axes or makes one, and returns it. Matplotlib only."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import EngFormatter
+
+from neurojax.trace import PulseTrace
+
+if TYPE_CHECKING:
+    from neurojax.compare import Ranking
+    from neurojax.fitresult import Fit
+    from neurojax.profile import Profile
+    from neurojax.record import Record
+
+_DATA = dict(color="0.55", marker="o", markersize=3, linestyle="none", markeredgewidth=0)
+_MODEL = dict(color="C3", linewidth=1.5)
+
+
+def axes(ax: Any = None, *, title: str = "") -> Any:
+    """`ax`, or a new Axes with quiet decoration."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1]
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, alpha=0.2)
+    if title:
+        ax.set_title(title, fontsize=10)
+    return ax
+
+
+def _units(ax: Any, x: tuple[str, str], y: tuple[str, str], log: bool = False) -> None:
+    ax.set_xlabel(x[0])
+    ax.set_ylabel(y[0])
+    ax.xaxis.set_major_formatter(EngFormatter(unit=x[1]))
+    if log:
+        ax.set_yscale("log")
+    else:
+        ax.yaxis.set_major_formatter(EngFormatter(unit=y[1]))
+
+
+def record(record: "Record", *, ax: Any = None, kind: str = "iv") -> Any:
+    """A simulated measurement: "iv", "log" (|i| on a log scale), "time" (i over t) or "states".
+
+    Populations are drawn as thin lines. For more than two terminals the last port is drawn.
+    """
+    if kind not in ("iv", "log", "time", "states"):
+        raise ValueError(f"kind = {kind!r} must be 'iv', 'log', 'time' or 'states'.")
+    ax = axes(ax)
+    thin = dict(linewidth=0.6, alpha=0.5) if record.ok.ndim else dict(linewidth=1.4)
+    if kind == "states":
+        for k, (name, samples) in enumerate(record.states.items()):
+            lines = np.atleast_2d(np.asarray(samples))
+            ax.plot(np.asarray(record.t), lines.T, color=f"C{k}", label=[name] + [None] * (len(lines) - 1), **thin)
+        _units(ax, ("time", "s"), ("state", ""))
+        if record.states:
+            ax.legend(frameon=False)
+        return ax
+    t, v, i = _last_port(record)
+    x = t if kind == "time" else v
+    ax.plot(x.T, (np.abs(i) if kind == "log" else i).T, color="C0", **thin)
+    names = ("time", "s") if kind == "time" else ("voltage", "V")
+    _units(ax, names, ("|current| (A)", "") if kind == "log" else ("current", "A"), log=kind == "log")
+    return ax
+
+
+def _last_port(record: "Record") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    members = record.ok.size
+    n = len(record.t)
+    v, i = (np.asarray(a).reshape(members, n, -1)[:, :, -1] for a in (record.v, record.i))
+    return np.tile(np.asarray(record.t), (members, 1)), v, i
+
+
+def trace(trace: Any, *, ax: Any = None, log: bool = True) -> Any:
+    """A measured trace: |i| over v, or conductance over pulse number."""
+    ax = axes(ax, title=trace.name)
+    if isinstance(trace, PulseTrace):
+        ax.plot(np.arange(1, len(trace.conductance) + 1), trace.conductance, **_DATA)
+        ax.set_xlabel("pulse")
+        ax.set_ylabel("conductance")
+        ax.yaxis.set_major_formatter(EngFormatter(unit="S"))
+        return ax
+    ax.plot(trace.v, np.abs(trace.i) if log else trace.i, **_DATA)
+    _units(ax, ("voltage", "V"), ("|current| (A)", "") if log else ("current", "A"), log=log)
+    return ax
+
+
+def fitted(fit: "Fit", *, ax: Any = None) -> Any:
+    """The first trace of a fit with the model through it."""
+    first = fit.problem.traces[0]
+    ax = trace(first, ax=ax)
+    model = fit.model[0]
+    if isinstance(first, PulseTrace):
+        varied = np.ptp(first.amplitude) > 0 and first.independent
+        ax.plot(np.arange(1, len(model) + 1), model, **_MODEL)
+        if varied or np.max(model) > 30 * np.min(np.abs(model)):
+            ax.set_yscale("log")
+    else:
+        floor = first.noise()[0]
+        ax.plot(first.v, np.maximum(np.abs(model), floor * 1e-2), **_MODEL)
+    ax.set_title(f"{fit.name}: {fit.rms_error:.3g} {fit.rms_unit}, chi2/dof {fit.chi2_reduced:.3g}", fontsize=10)
+    return ax
+
+
+def ranking(table: "Ranking", *, ax: Any = None) -> Any:
+    """Held-out error of each model, the best on top."""
+    ax = axes(ax, title="error on data kept back")
+    rows = [r for r in table.rows if np.isfinite(r.held_out_rms)][::-1]
+    ax.barh([r.model for r in rows], [r.held_out_rms for r in rows], color="C0")
+    ax.set_xscale("log")
+    ax.set_xlabel(f"rms ({rows[0].rms_unit if rows else ''})")
+    return ax
+
+
+def profile(profile: "Profile", *, ax: Any = None) -> Any:
+    """chi2 above its minimum over the value of one parameter; the line is the 95 % limit."""
+    ax = axes(ax, title=f"profile of {profile.name}")
+    ax.plot(profile.values, profile.delta_chi2, color="C0", marker="o", markersize=3)
+    ax.axhline(3.84, color="0.5", linestyle="--", linewidth=1)
+    ax.axvline(profile.best, color="C3", linewidth=1)
+    ax.set_ylim(0, min(float(np.max(profile.delta_chi2)) * 1.05, 40))
+    ax.set_xlabel(f"{profile.name} ({profile.unit})")
+    ax.set_ylabel("chi2 - minimum")
+    if profile.log:
+        ax.set_xscale("log")
+    return ax
