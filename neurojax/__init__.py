@@ -1,0 +1,48 @@
+"""Differentiable physics of neuromorphic devices: waveforms, simulation, fitting, reports.
+
+`import neurojax as nj` beside `import physics`; see the README for the first loop.
+"""
+
+import physics as _physics
+
+if not hasattr(_physics, "AbstractDevice"):
+    raise ImportError(
+        f"`import physics` found {getattr(_physics, '__file__', _physics)} instead of the package of neurojax-devices. "
+        "A file or folder of yours named `physics` shadows it: rename it, or run from another folder."
+    )
+
+from neurojax.bijection import Box as Box
+from neurojax.catalogue import describe as describe
+from neurojax.catalogue import device_named as device_named
+from neurojax.catalogue import devices as devices
+from neurojax.compare import Ranking as Ranking
+from neurojax.compare import compare as compare
+from neurojax.csvfile import mean_ramp as mean_ramp
+from neurojax.csvfile import read_csv as read_csv
+from neurojax.csvfile import read_ramps as read_ramps
+from neurojax.errors import DataError as DataError
+from neurojax.errors import FitError as FitError
+from neurojax.errors import NeurojaxError as NeurojaxError
+from neurojax.errors import SimulationError as SimulationError
+from neurojax.fit import fit as fit
+from neurojax.fitfile import load_fit as load_fit
+from neurojax.fitresult import Estimate as Estimate
+from neurojax.fitresult import Fit as Fit
+from neurojax.instrument import Instrument as Instrument
+from neurojax.profile import Profile as Profile
+from neurojax.profile import profile as profile
+from neurojax.record import Record as Record
+from neurojax.rosenbrock import Rodas4 as Rodas4
+from neurojax.simulate import simulate as simulate
+from neurojax.trace import PulseTrace as PulseTrace
+from neurojax.trace import Trace as Trace
+from neurojax.waveform import Waveform as Waveform
+from neurojax.waveform import constant as constant
+from neurojax.waveform import ispp as ispp
+from neurojax.waveform import pulse as pulse
+from neurojax.waveform import pulse_train as pulse_train
+from neurojax.waveform import pund as pund
+from neurojax.waveform import rest as rest
+from neurojax.waveform import sampled as sampled
+from neurojax.waveform import staircase as staircase
+from neurojax.waveform import triangle as triangle

@@ -60,10 +60,11 @@ class Ranking:
         return plot.ranking(self, ax=ax)
 
     def __repr__(self) -> str:
-        head = f"{'':>2} {'model':<16} {'held out':>10} {'fitted':>10} {'unit':<9} {'chi2/dof':>9} {'dAIC':>9} {'dBIC':>9}  free"
+        titles = ("held out", "fitted", "unit", "chi2/dof", "dAIC", "dBIC")
+        head = "   {:<16} {:>10} {:>10} {:<9} {:>9} {:>9} {:>9}  free".format("model", *titles)
         lines = [
-            f"{k + 1:>2} {r.model:<16} {r.held_out_rms:>10.3g} {r.rms_error:>10.3g} {r.rms_unit:<9} {r.chi2_reduced:>9.3g} "
-            f"{r.delta_aic:>9.3g} {r.delta_bic:>9.3g} {r.n_free:>5}"
+            f"{k + 1:>2} {r.model:<16} {r.held_out_rms:>10.3g} {r.rms_error:>10.3g} {r.rms_unit:<9} "
+            f"{r.chi2_reduced:>9.3g} {r.delta_aic:>9.3g} {r.delta_bic:>9.3g} {r.n_free:>5}"
             if not r.error
             else f" - {r.model:<16} {r.error}"
             for k, r in enumerate(self.rows)

@@ -88,7 +88,7 @@ def fit(
     n_starts: int = 8,
     key: Array | None = None,
     use_current: bool = True,
-    screen: int = 8,
+    screen: int = 32,
     windows: Sequence[float] = (1.0,),
     holdout: float = 0.0,
     residual: ResidualKind = "asinh",

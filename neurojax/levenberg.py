@@ -75,8 +75,8 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, tolerance: 
         np.where(better, cost, state.cost),
         np.where(better[:, None], gradient, state.gradient),
         np.where(better[:, None, None], hessian, state.hessian),
-        np.where(better, np.maximum(state.mu * shrink, 1e-12), state.mu * state.grow),
-        np.where(better, 2.0, 2 * state.grow),
+        np.where(better, np.maximum(state.mu * shrink, 1e-12), np.minimum(state.mu * state.grow, 1e12)),
+        np.where(better, 2.0, np.minimum(2 * state.grow, 1e6)),
         state.active,
         state.iteration + 1,
     )

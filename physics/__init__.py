@@ -1,0 +1,24 @@
+"""What a device is: state equations, conduction laws, parameters with units. No solver, no file, no plot.
+
+Start with `device.py` (the one interface) and `quantity.py` (what a number means).
+"""
+
+from physics.behavioural import Vteam as Vteam
+from physics.behavioural import Yakopcic as Yakopcic
+from physics.device import AbstractDevice as AbstractDevice
+from physics.device import AbstractLangevin as AbstractLangevin
+from physics.device import AbstractNoisyCurrent as AbstractNoisyCurrent
+from physics.device import AbstractReactive as AbstractReactive
+from physics.device import Environment as Environment
+from physics.device import Sweep as Sweep
+from physics.elements import Capacitor as Capacitor
+from physics.elements import Diode as Diode
+from physics.elements import Inductor as Inductor
+from physics.elements import Mosfet as Mosfet
+from physics.elements import Resistor as Resistor
+from physics.quantity import Parameter as Parameter
+from physics.quantity import Quantity as Quantity
+from physics.quantity import parameters as parameters
+from physics.quantity import quantity as quantity
+from physics.quantity import state_variable as state_variable
+from physics.quantity import with_values as with_values

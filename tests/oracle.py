@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from physics.device import AbstractDevice, Environment
 from scipy.integrate import solve_ivp
+
+from physics.device import AbstractDevice, Environment
 
 
 def integrate(

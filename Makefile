@@ -1,0 +1,37 @@
+# Everything sets itself up: `make demo` and `make test` need Python >= 3.11 and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+export JAX_PLATFORMS ?= cpu
+
+.PHONY: demo test test-slow notebooks lint bench clean
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("neurojax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+demo: .venv/ready
+	$(BIN)/neurojax demo --output demo_report
+
+test: .venv/ready
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
+
+notebooks: .venv/ready
+	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses 1 -p no:jaxtyping -W default
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/ready
+	$(BIN)/neurojax bench fit
+
+clean:
+	rm -rf .venv demo_report report dist build
