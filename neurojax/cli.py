@@ -30,7 +30,8 @@ def _polite() -> Iterator[None]:
         yield
     except (NeurojaxError, KeyError, ValueError) as error:
         message = error.args[0] if error.args else error
-        err.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+        err.print("error:", style="bold red", end=" ")
+        err.print(str(message), highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         err.print("interrupted")

@@ -20,7 +20,7 @@ _BASE = {
 }
 UNITS = {p + b: (kind, f) for b, kind in _BASE.items() for p, f in _PREFIX.items()} | {
     "sec": ("time", 1.0), "min": ("time", 60.0), "volt": ("voltage", 1.0), "volts": ("voltage", 1.0),
-    "amp": ("current", 1.0), "amps": ("current", 1.0), "amperes": ("current", 1.0), "seconds": ("time", 1.0), "h": ("time", 3600.0),
+    "amp": ("current", 1.0), "amps": ("current", 1.0), "amperes": ("current", 1.0), "seconds": ("time", 1.0),
 }  # fmt: skip
 ROLE = {"time": "t", "voltage": "v", "current": "i", "resistance": "r", "conductance": "g"}
 _WORDS = {

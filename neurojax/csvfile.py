@@ -68,31 +68,34 @@ def read_ramps(path: str | os.PathLike, *, amplitude: float, width: float, v_rea
     """Read a matrix of pulse ramps: one header row, a row a pulse, a column a ramp, read currents in A.
 
     Returns:
-        One PulseTrace a ramp, conductance = current / v_read; ramps with empty cells are left out.
+        One PulseTrace a ramp, conductance = current / v_read; a ramp ends at its first empty cell.
     """
     table = _Table.read(path, ragged=True)
     ramps = []
     for column in table.columns:
-        if not all(row[column.position] for row in table.rows):
-            continue
-        current = table.values(Column(column.name, "i", 1.0, column.position))
+        current = table.values(Column(column.name, "i", 1.0, column.position), shorter=True)
         ramps.append(PulseTrace(np.full(len(current), amplitude), width, current / v_read, v_read, name=column.name))
     return ramps
 
 
 def mean_ramp(ramps: list[PulseTrace], name: str = "mean ramp") -> PulseTrace:
-    """Mean of equal ramps; its sigma is the standard error of the pulse-to-pulse part of the scatter.
+    """Mean of ramps of like pulses, cut to the shortest one.
+
+    sigma is the standard error of the pulse-to-pulse part of the scatter.
 
     Raises:
-        DataError: fewer than two ramps, or different lengths.
+        DataError: fewer than two ramps, or pulses that differ.
     """
-    if len(ramps) < 2 or len({len(r) for r in ramps}) != 1:
-        raise DataError(f"mean_ramp needs two or more ramps of one length, got lengths {[len(r) for r in ramps]}.")
-    values = np.stack([r.conductance for r in ramps])
+    if len(ramps) < 2:
+        raise DataError(f"mean_ramp needs two or more ramps, got {len(ramps)}.")
+    n = min(len(r) for r in ramps)
+    if any(np.any(r.amplitude[:n] != ramps[0].amplitude[:n]) or r.v_read != ramps[0].v_read for r in ramps):
+        raise DataError("mean_ramp needs ramps of the same pulses and read voltage; average those that agree.")
+    values = np.stack([r.conductance[:n] for r in ramps])
     steps = np.diff(values - values.mean(axis=0), axis=1) / np.sqrt(2)
     sigma = np.full(values.shape[1], np.std(steps) / np.sqrt(len(ramps)))
     first = ramps[0]
-    return PulseTrace(first.amplitude, first.width, values.mean(axis=0), first.v_read, name=name, sigma=sigma)
+    return PulseTrace(first.amplitude[:n], first.width[:n], values.mean(axis=0), first.v_read, name=name, sigma=sigma)
 
 
 class _Table:
@@ -135,11 +138,13 @@ class _Table:
             rows.append(cells[k])
         return _Table(str(path), columns, rows, first, notes)
 
-    def values(self, column: Column) -> np.ndarray:
-        """The numbers of a column in SI units."""
+    def values(self, column: Column, *, shorter: bool = False) -> np.ndarray:
+        """The numbers of a column in SI units; `shorter` lets it end before the others."""
         numbers = []
         for k, row in enumerate(self.rows):
             cell = row[column.position]
+            if shorter and not cell:
+                break
             value = as_number(cell, self.comma)
             if value is None or not np.isfinite(value):
                 raise DataError(

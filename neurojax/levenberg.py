@@ -64,7 +64,8 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, tolerance: 
     cost, gradient, hessian = evaluate(function, trial)
     slope = np.einsum("sp,sp->s", state.gradient, step)
     predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", step, state.hessian, step)
-    drop = np.where(np.isfinite(cost), state.cost - cost, -np.inf)
+    with np.errstate(invalid="ignore"):
+        drop = np.where(np.isfinite(cost), state.cost - cost, -np.inf)
     better = (drop > 0) & state.active
     gain = np.clip(drop / np.maximum(predicted, 1e-300), -10, 10)
     shrink = np.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)

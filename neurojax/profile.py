@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax import levenberg
@@ -56,7 +57,7 @@ def profile(fit: Fit, name: str, *, n: int = 15, span: float = 4.0, max_iteratio
     while state.active.any() and state.iteration < max_iterations:
         state = levenberg.iterate(lambda th: problem.evaluate(th, weights), state, frozen=frozen, tolerance=1e-8)
     delta = (2 * state.cost - float(r[0] @ r[0])) / fit.chi2_reduced
-    values = np.stack([np.asarray(problem.box.to_physical(np.asarray(th))) for th in theta])[:, k]
+    values = np.stack([np.asarray(problem.box.to_physical(jnp.asarray(th))) for th in theta])[:, k]
     return Profile(
         name, fit.estimates[name].unit, values, delta, fit.estimates[name].value, _limits(values, delta),
         problem.declared[k].quantity.scale == "log",

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from physics.quantity import parameters
@@ -65,7 +66,7 @@ class Record(eqx.Module):
         return plot.record(self, ax=ax, kind=kind)
 
     def __repr__(self) -> str:
-        if isinstance(self.t, jax.core.Tracer) or not hasattr(self.ok, "shape"):
+        if isinstance(self.t, Tracer) or not hasattr(self.ok, "shape"):
             return "Record(traced)"
         members = f"{self.ok.size} members, {int(np.sum(self.ok))} ok, " if self.ok.ndim else ""
         energy = np.asarray(self.energy)[..., -1]

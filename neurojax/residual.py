@@ -60,7 +60,7 @@ def as_arrays(traces: Sequence[Trace | PulseTrace], index: np.ndarray) -> tuple[
 
     `index` has one row a trace; an independent pulse sequence becomes one simulation a pulse.
     """
-    rows = [piece for k, trace in enumerate(traces) for piece in _pieces(trace, index[k])]
+    rows: list[dict[str, Any]] = [piece for k, trace in enumerate(traces) for piece in _pieces(trace, index[k])]
     knots, samples = max(len(r["wave_t"]) for r in rows), max(len(r["ts"]) for r in rows)
     mask = np.stack([np.arange(samples) < len(r["ts"]) for r in rows])
 
@@ -123,7 +123,7 @@ def predict(
     record = solve(device, one.wave_t, one.wave_v, one.ts, device.init(env), env, instrument, None, options)
     pulsed = jnp.isfinite(one.v_read)
     v_read = jnp.where(pulsed, one.v_read, jnp.ones_like(one.v_read))
-    conductance = jax.vmap(lambda x: device.current(x, v_read, env) / v_read)(record.x)
+    conductance = jax.vmap(lambda t, x: device.current(x, v_read, env) / v_read)(one.ts, record.x)
     return jnp.where(pulsed, conductance, record.i), record.ok
 
 

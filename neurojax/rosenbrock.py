@@ -10,7 +10,7 @@ coefficients of its code RODAS, 10.1007/978-3-642-05221-7.
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import diffrax
 import jax
@@ -49,8 +49,8 @@ class RodasInterpolation(diffrax.AbstractLocalInterpolation):
 
     t0: Float[Array, ""]
     t1: Float[Array, ""]
-    y0: Array
-    y1: Array
+    y0: Any
+    y1: Any
     curvature: Float[Array, "2 n"]
 
     def evaluate(self, t0, t1=None, left: bool = True):
@@ -91,7 +91,7 @@ class Rodas4(diffrax.AbstractAdaptiveSolver):
         def rate(t, y):
             return ravel_pytree(terms.vf(t, unravel(y), args))[0]
 
-        y1, error, curvature = _step(rate, t0, t1 - t0, flat)
+        y1, error, curvature = _step(rate, jnp.asarray(t0), jnp.asarray(t1 - t0), flat)
         dense = dict(y0=y0, y1=unravel(y1), curvature=curvature)
         return unravel(y1), unravel(error), dense, None, diffrax.RESULTS.successful
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import lineax
 import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
@@ -105,12 +106,9 @@ def solve(device, wave_t, wave_v, ts, x0, env, instrument, key, options) -> Reco
         xs, steps, ok = x0, jnp.zeros((), jnp.int32), jnp.ones((), bool)
     else:
         adjoint = diffrax.ForwardMode() if gradient == "forward" else diffrax.RecursiveCheckpointAdjoint()
-        terms, controller = (
-            diffrax.ODETerm(rate),
-            diffrax.PIDController(
-                rtol=rtol, atol=atol, dtmax=(wave_t[-1] - wave_t[0]) / 50, factormin=0.1, factormax=6.0
-            ),
-        )
+        terms: Any = diffrax.ODETerm(rate)
+        longest = (wave_t[-1] - wave_t[0]) / 50
+        controller: Any = diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest, factormin=0.1, factormax=6.0)
         first = (wave_t[1] - wave_t[0]) * 1e-3 + (wave_t[-1] - wave_t[0]) * 1e-9
         if key is not None:
             terms, first = _with_noise(device, terms, x0, device_voltage, wave_t, wave_v, env, key), dt
@@ -185,7 +183,7 @@ def _sample_times(waveform: Waveform, ts: Any) -> Array:
     if ts is None:
         return jnp.asarray(waveform.sample_times())
     times = jnp.asarray(ts, dtype=waveform.t.dtype)
-    if isinstance(times, jax.core.Tracer) or isinstance(waveform.t, jax.core.Tracer):
+    if isinstance(times, Tracer) or isinstance(waveform.t, Tracer):
         return times
     host, first, last = np.asarray(times), float(waveform.t[0]), float(waveform.t[-1])
     slack = 1e-6 * (last - first)
@@ -227,7 +225,7 @@ def _members(device: AbstractDevice) -> int | None:
 
 
 def _traced(*trees: Any) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jtu.tree_leaves(trees))
+    return any(isinstance(leaf, Tracer) for leaf in jtu.tree_leaves(trees))
 
 
 def _check(record: Record, device: AbstractDevice, throw: bool) -> Record:

@@ -32,13 +32,13 @@ class Trace:
         DataError: lengths that differ, too few points, NaN, unsorted time, constant voltage.
     """
 
-    t: np.ndarray
-    v: np.ndarray
-    i: np.ndarray
+    t: Any
+    v: Any
+    i: Any
     name: str = "trace"
     noise_floor: float | None = None
     noise_relative: float | None = None
-    sigma: np.ndarray | None = None
+    sigma: Any = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -140,17 +140,17 @@ class PulseTrace:
         DataError: lengths that differ, NaN, widths or conductances that are not positive.
     """
 
-    amplitude: np.ndarray
-    width: np.ndarray
-    conductance: np.ndarray
+    amplitude: Any
+    width: Any
+    conductance: Any
     v_read: float = 0.1
-    rise: float | None = None
-    rest: float | None = None
+    rise: Any = None
+    rest: Any = None
     independent: bool = False
     name: str = "pulses"
     noise_floor: float | None = None
     noise_relative: float | None = None
-    sigma: np.ndarray | None = None
+    sigma: Any = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

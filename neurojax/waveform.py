@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from neurojax.errors import DataError
@@ -82,7 +82,7 @@ class Waveform(eqx.Module):
         return np.unique(np.concatenate([np.linspace(knots[0], knots[-1], n), knots]))
 
     def __repr__(self) -> str:
-        if isinstance(self.t, jax.core.Tracer) or not hasattr(self.t, "shape"):
+        if isinstance(self.t, Tracer) or not hasattr(self.t, "shape"):
             return f"Waveform({self.t}, {self.v})"
         v = np.asarray(self.v)
         return f"Waveform({len(self.t)} knots, {float(self.duration):.4g} s, {v.min():.4g} .. {v.max():.4g} V)"
@@ -102,7 +102,7 @@ def interpolate(t: Array, v: Array, at: Array) -> tuple[Array, Array]:
 def _check(t: Array, v: Array) -> None:
     if t.ndim != 1 or v.ndim < 1 or t.shape[0] != v.shape[0] or t.shape[0] < 2:
         raise DataError(f"a waveform needs two or more knots and one voltage a knot; got t {t.shape}, v {v.shape}.")
-    if isinstance(t, jax.core.Tracer) or isinstance(v, jax.core.Tracer):
+    if isinstance(t, Tracer) or isinstance(v, Tracer):
         return
     t_host, v_host = np.asarray(t), np.asarray(v)
     if not (np.isfinite(t_host).all() and np.isfinite(v_host).all()):
@@ -120,7 +120,7 @@ def _check(t: Array, v: Array) -> None:
 
 def _join(t: Array, v: Array, seam: int) -> tuple[Array, Array]:
     """Drop the doubled knot at the seam where there is no jump."""
-    if isinstance(v, jax.core.Tracer) or not bool(jnp.all(v[seam] == v[seam - 1])):
+    if isinstance(v, Tracer) or not bool(jnp.all(v[seam] == v[seam - 1])):
         return t, v
     keep = np.arange(t.shape[0]) != seam
     return t[keep], v[keep]
@@ -191,11 +191,11 @@ def pulse_train(
     Pulse k takes rise + widths[k] + rise + rest. `widths` may be one number for all.
     """
     height = np.atleast_1d(np.asarray(amplitudes, dtype=float))
+    if height.size == 0:
+        raise DataError("a pulse train needs at least one amplitude.")
     width = np.broadcast_to(np.asarray(widths, dtype=float), height.shape)
     edge = float(np.min(width)) / 100 if rise is None else float(rise)
     pause = float(np.max(width)) if rest is None else float(rest)
-    if height.size == 0:
-        raise DataError("a pulse train needs at least one amplitude.")
     _positive(width=np.min(width), rise=edge, rest=pause)
     steps = np.stack([np.full_like(width, edge), width, np.full_like(width, edge), np.full_like(width, pause)], axis=1)
     t = np.concatenate([[0.0], np.cumsum(steps.ravel())])

@@ -72,7 +72,8 @@ class Yakopcic(AbstractDevice):
 
     i = a x sinh(b V) with a = a_1 for V > 0, a_2 for V < 0. The motion slows near the ends,
 
-        f_+ = exp(-alpha_p (x-x_p)_+) [1 - (x-x_p)_+/(1-x_p)],  f_- = exp(-alpha_n (1-x_n-x)_+) [1 - (1-x_n-x)_+/(1-x_n)]
+        f_+ = exp(-alpha_p (x-x_p)_+) [1 - (x-x_p)_+/(1-x_p)]
+        f_- = exp(-alpha_n (1-x_n-x)_+) [1 - (1-x_n-x)_+/(1-x_n)]
 
     with (.)_+ rounded over `knee` in x and over `gate` in exp(V). Voltages are in units of `v_unit` = 1 V.
 

@@ -14,12 +14,13 @@ To add a device: subclass `AbstractDevice`, in your own notebook if you like, an
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from physics.quantity import Parameter, parameters, quantity, suggest, with_values
@@ -29,6 +30,9 @@ Amps = Float[Array, "*ports"]
 Real = Float[Array, ""]
 X = Any
 """The state: a module of order-one numbers declared by `state_variable`, or `()`."""
+
+
+D = TypeVar("D", bound="AbstractDevice")
 
 
 class Environment(eqx.Module):
@@ -91,7 +95,7 @@ class AbstractDevice(eqx.Module):
         """Name, value, unit, bounds, scale, sentence and source of every parameter."""
         return parameters(self)
 
-    def replace(self, **values: Any) -> Self:
+    def replace(self: D, **values: Any) -> D:
         """A copy with some parameters changed, names and bounds checked.
 
         Raises:
@@ -102,7 +106,7 @@ class AbstractDevice(eqx.Module):
         for name, value in values.items():
             if name not in known:
                 raise KeyError(f"{type(self).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
-            if not isinstance(value, jax.core.Tracer) and not known[name].contains(value):
+            if not isinstance(value, Tracer) and not known[name].contains(value):
                 lo, hi = known[name].bounds
                 raise ValueError(
                     f"{type(self).__name__}.{name} = {value} {known[name].unit} is outside [{lo:g}, {hi:g}] "
@@ -143,7 +147,7 @@ class AbstractNoisyCurrent(AbstractDevice):
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, jax.core.Tracer) or not hasattr(value, "shape"):
+    if isinstance(value, Tracer) or not hasattr(value, "shape"):
         return str(getattr(value, "aval", value))
     array = np.asarray(value)
     if array.ndim == 0:

@@ -69,9 +69,9 @@ class Parameter:
     def contains(self, value: Any) -> bool:
         """Whether every element of `value` is finite and inside the bounds (with rounding slack)."""
         lo, hi = self.quantity.bounds
-        slack = 1e-6 * max(abs(lo), abs(hi))
+        low, high = lo - 1e-6 * abs(lo), hi + 1e-6 * abs(hi)
         array = np.asarray(value)
-        return bool(np.all(np.isfinite(array)) and np.all(array >= lo - slack) and np.all(array <= hi + slack))
+        return bool(np.all(np.isfinite(array)) and np.all(array >= low) and np.all(array <= high))
 
 
 def _to_array(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """An integrator of somebody else (SciPy) for the reference numbers: slow, simple, independent."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +49,7 @@ def integrate(
             return event(y)
 
         stop.terminal = True
-    for a, b in zip(times[:-1], times[1:], strict=True):
+    for a, b in pairwise(times):
         found = solve_ivp(
             lambda t, y: np.asarray(rate(jnp.asarray(y), jnp.asarray(voltage(t), dtype=float))),
             (a, b),

@@ -1,0 +1,80 @@
+"""The command line as a user meets it: outputs, exit codes, no traceback for a wrong call."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from neurojax.cli import app
+
+run = CliRunner()
+
+
+def call(*words):
+    return run.invoke(app, [str(w) for w in words])
+
+
+def test_devices_json():
+    done = call("devices", "--json")
+    assert done.exit_code == 0
+    entries = {e["name"]: e for e in json.loads(done.stdout)}
+    vteam = entries["Vteam"]
+    assert set(vteam) >= {"name", "family", "terminals", "states", "doi", "parameters"}
+    assert vteam["parameters"]["r_on"]["default"] == 50.0
+    assert set(vteam["parameters"]["r_on"]) >= {"default", "unit", "bounds", "scale", "doc", "source"}
+    assert call("devices").exit_code == 0
+
+
+def test_simulate_and_fit(tmp_path):
+    out, png = tmp_path / "out.csv", tmp_path / "out.png"
+    done = call(
+        "simulate", "Vteam", "--waveform", "triangle:0.6,-0.6,1e-6", "--set", "r_on=120", "-o", out, "--plot", png
+    )
+    assert done.exit_code == 0, done.output
+    assert png.stat().st_size > 5000
+    table = np.genfromtxt(out, delimiter=",", names=True)
+    assert table.dtype.names[:3] == ("time_s", "voltage_V", "current_A")
+    report = tmp_path / "report"
+    done = call(
+        *("fit", out, "--model", "Vteam", "--model", "Resistor", "--free", "r_on", "--set", "r_off=1000", "-o", report),
+        *("--starts", "2"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "no parameter 'r_on'" in " ".join(done.output.split())
+    done = call("fit", out, "--model", "Vteam", "--free", "r_on,k_on", "-o", report, "--starts", "2")
+    assert done.exit_code == 0, done.output
+    fit = json.loads((report / "fit.json").read_text())
+    assert fit["model"] == "Vteam"
+    assert fit["parameters"]["r_on"]["value"] == pytest.approx(120, rel=1e-3)
+    page = (report / "report.html").read_text()
+    assert "data:image/png;base64" in page and "http://" not in page
+    assert json.loads((report / "ranking.json").read_text())["best"] == "Vteam"
+    assert not list(report.glob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("simulate", "Vtaem"), "Did you mean 'Vteam'"),
+        (("simulate", "Vteam", "--set", "r_on"), "name=number"),
+        (("simulate", "Vteam", "--set", "r_onn=3"), "Did you mean 'r_on'"),
+        (("simulate", "Vteam", "--set", "r_on=-3"), "outside"),
+        (("simulate", "Vteam", "--waveform", "square:1"), "unknown kind"),
+        (("simulate", "Vteam", "--waveform", "triangle:1"), "takes 3 numbers"),
+        (("simulate", "Vteam", "--waveform", "triangle:1,x,2"), "after the colon come numbers"),
+        (("fit", "absent.csv"), "no file"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(words, says):
+    done = call(*words)
+    assert done.exit_code == 1
+    assert says in " ".join(done.output.split())
+    assert "Traceback" not in done.output
+
+
+def test_help_has_examples():
+    for command in ("devices", "simulate", "fit", "demo"):
+        done = call(command, "--help")
+        assert done.exit_code == 0
+        assert "neurojax" in done.output
