@@ -164,7 +164,7 @@ def fit(
         from neurojax import report
         from neurojax.instrument import Instrument
 
-        roles = dict(c.partition("=")[::2] for c in column)
+        roles = {role: title for role, _, title in (c.partition("=") for c in column)}
         from neurojax.csvfile import read_csv
 
         trace = read_csv(

@@ -93,7 +93,7 @@ def compare(
     Raises:
         FitError: no device could be fitted at all.
     """
-    fits, failed = {}, []
+    fits, failed, nan = {}, [], float("nan")
     for device in devices:
         name = type(device).__name__
         try:
@@ -101,7 +101,7 @@ def compare(
                 device, traces, key=key, holdout=holdout, **{**keywords, **dict((options or {}).get(name, {}))}
             )
         except NeurojaxError as error:
-            failed.append(Row(name, *(float("nan"),) * 2, "", *(float("nan"),) * 3, 0, str(error)))
+            failed.append(Row(name, nan, nan, "", nan, nan, nan, 0, str(error)))
     if not fits:
         reasons = "; ".join(f"{r.model}: {r.error}" for r in failed)
         raise FitError(f"no model could be fitted. {reasons}")

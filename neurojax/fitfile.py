@@ -83,7 +83,7 @@ def load_fit(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
-def _device_class(path: str, file: Any) -> type[AbstractDevice]:
+def _device_class(path: str, file: Any) -> Any:
     module, _, name = path.partition(":")
     try:
         found = importlib.import_module(module)

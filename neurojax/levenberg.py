@@ -39,7 +39,7 @@ class State:
 def evaluate(function: Evaluate, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cost r.r/2, gradient and Gauss-Newton Hessian of each start; infinite cost where it failed."""
     r, jacobian = function(theta)
-    bad = ~(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
+    bad = np.logical_not(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
     r, jacobian = np.where(bad[:, None], 0.0, r), np.where(bad[:, None, None], 0.0, jacobian)
     with np.errstate(over="ignore"):
         cost = 0.5 * np.einsum("sr,sr->s", r, r)

@@ -88,6 +88,8 @@ def trace(trace: Any, *, ax: Any = None, log: bool = True) -> Any:
 
 def fitted(fit: "Fit", *, ax: Any = None) -> Any:
     """The first trace of a fit with the model through it."""
+    if fit.problem is None:
+        raise ValueError("this fit has no data attached; run fit() again to plot it.")
     first = fit.problem.traces[0]
     ax = trace(first, ax=ax)
     model = fit.model[0]

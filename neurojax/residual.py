@@ -86,6 +86,7 @@ def as_arrays(traces: Sequence[Trace | PulseTrace], index: np.ndarray) -> tuple[
 
 def _pieces(trace: Trace | PulseTrace, index: np.ndarray) -> list[dict[str, Any]]:
     floor, relative = trace.noise()
+    piece: dict[str, Any]
     if isinstance(trace, Trace):
         wave = trace.waveform()
         piece = dict(ts=trace.t, y=trace.i, v_read=np.nan)

@@ -165,12 +165,12 @@ class PulseTrace:
             if np.any(values <= 0):
                 k = int(np.argmax(values <= 0))
                 raise DataError(f"{self.name}: {name}[{k}] = {values[k]:g} must be positive. Check sign and unit.")
-        if self.rise is None:
-            object.__setattr__(self, "rise", float(np.min(self.width)) / 100)
-        if self.rest is None:
-            object.__setattr__(self, "rest", float(np.max(self.width)))
-        if not (self.rise > 0 and self.rest > 0 and self.v_read != 0):
-            raise DataError(f"{self.name}: rise {self.rise} s, rest {self.rest} s must be positive, v_read not zero.")
+        rise = float(np.min(self.width)) / 100 if self.rise is None else float(self.rise)
+        rest = float(np.max(self.width)) if self.rest is None else float(self.rest)
+        object.__setattr__(self, "rise", rise)
+        object.__setattr__(self, "rest", rest)
+        if not (rise > 0 and rest > 0 and self.v_read != 0):
+            raise DataError(f"{self.name}: rise {rise} s, rest {rest} s must be positive, v_read not zero.")
 
     def __len__(self) -> int:
         return len(self.conductance)
