@@ -28,7 +28,7 @@ def words(names: tuple[str, ...], relative: np.ndarray, threshold: float = 0.1) 
         if spread < threshold:
             break
         weights = vectors[:, k]
-        strong = [j for j in np.argsort(-np.abs(weights)) if abs(weights[j]) > 0.2]
+        strong = [j for j in np.argsort(-np.abs(weights)) if abs(weights[j]) > 0.15]
         sign = np.sign(weights[strong[0]])
         parts = [f"{names[j]}{'' if sign * weights[j] > 0 else ' (opposite)'}" for j in strong]
         amount = "not determined by these data" if spread > 10 else f"known to {100 * spread:.0f} % only"
