@@ -61,7 +61,7 @@ class Ecram(AbstractDevice):
     power_law: Param = quantity(1.0, "1", (0.5, 2.0), doc="p: local conductivity ~ x^p", source="chosen", free=False)
     x_init: Param = quantity(0.22, "1", (0.0, 1.0), doc="site fraction at the start", source="chosen", free=False)
     x_guard: Param = quantity(
-        1e-8, "1", (1e-9, 1e-6), scale="log", doc="rounding at 0 and 1", source="chosen", free=False
+        1e-9, "1", (1e-10, 1e-8), scale="log", doc="rounding at 0 and 1", source="chosen", free=False
     )
     t_ref: Param = quantity(298.15, "K", (280.0, 320.0), doc="where d_c, k0 hold", source="convention", free=False)
 
@@ -99,8 +99,9 @@ class Ecram(AbstractDevice):
         """G (S), linear in the charge for p = 1."""
 
         def local(fraction):
-            # max(x, 0), rounded over x_guard.
-            return (0.5 * (fraction + jnp.sqrt(fraction**2 + self.x_guard**2))) ** self.power_law
+            # max(x, x_guard), rounded: a power of nothing has no slope.
+            inside = jax.nn.relu(fraction)
+            return (inside + self.x_guard**2 / (inside + self.x_guard)) ** self.power_law
 
         mean = SURFACE * local(x.surface) + (1 - SURFACE) * local(x.bulk)
         low, high = local(self.x_lo), local(self.x_hi)
