@@ -16,6 +16,9 @@ from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
 from physics.elements import Mosfet as Mosfet
 from physics.elements import Resistor as Resistor
+from physics.interfacial import Wox as Wox
+from physics.ionic import Ecram as Ecram
+from physics.phase_change import PhaseChangeCell as PhaseChangeCell
 from physics.quantity import Parameter as Parameter
 from physics.quantity import Quantity as Quantity
 from physics.quantity import parameters as parameters

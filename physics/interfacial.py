@@ -29,7 +29,7 @@ class Wox(AbstractDevice):
         w: Param = state_variable((0.0, 1.0), doc="conducting fraction of the interface")
 
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
-    family: ClassVar[str] = "P3 RRAM, interfacial"
+    family: ClassVar[str] = "P4 RRAM, interface"
     doi: ClassVar[str] = "10.1038/s41467-017-02337-y"
     sweep: ClassVar[Sweep] = Sweep(1.4, -1.4, 0.4)
     lam: Param = quantity(1e-3, "1/s", (1e-5, 1e-1), scale="log", doc="speed of the growth", source=_DU)
