@@ -182,7 +182,9 @@ def _first_row(cells: list[list[str]], lines: list[str], path: str | os.PathLike
     pairs = (a for a, b in itertools.pairwise(rows) if len(cells[a]) == len(cells[b]))
     first = next(pairs, rows[0] if rows else None)
     if first is None:
-        titles = [c for row in cells for c in row if c and not _numeric(c) and classify(c, 0).score]
+        titles = [
+            c for line in lines for c in re.split(r"[,;\t]", line) if not _numeric(c) and classify(c, 0).score > 1
+        ]
         if titles:
             raise DataError(
                 f"{path} has a header ({', '.join(titles[:5])}) but no rows of numbers below it. Export again."

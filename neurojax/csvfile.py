@@ -17,8 +17,6 @@ from neurojax._table import Table, read_table
 from neurojax.errors import DataError
 from neurojax.trace import PulseTrace, Trace
 
-Kind = Literal["auto", "trace", "pulse"]
-
 
 def read_csv(
     path: str | os.PathLike,
@@ -29,7 +27,7 @@ def read_csv(
     sign: int = 1,
     offset: float = 0.0,
     area: float | None = None,
-    kind: Kind = "auto",
+    kind: str = "auto",
     pulse: bool = False,
     width: float | None = None,
     v_read: float = 0.1,

@@ -195,12 +195,12 @@ class PulseTrace:
             raise DataError(f"{self.name}: a pulse of {np.max(np.abs(self.amplitude)):g} V. Is the column in mV?")
         if self.initial is not None and not (np.isfinite(self.initial) and self.initial > 0):
             raise DataError(f"{self.name}: initial = {self.initial} S must be positive, or None if it was not read.")
-        if self.rise is None:
-            object.__setattr__(self, "rise", float(np.min(self.width)) / 100)
-        if self.rest is None:
-            object.__setattr__(self, "rest", float(np.max(self.width)))
-        if not (self.rise > 0 and self.rest > 0 and self.v_read != 0):
-            raise DataError(f"{self.name}: rise {self.rise} s, rest {self.rest} s must be positive, v_read not zero.")
+        rise = float(np.min(self.width)) / 100 if self.rise is None else float(self.rise)
+        rest = float(np.max(self.width)) if self.rest is None else float(self.rest)
+        if not (rise > 0 and rest > 0 and self.v_read != 0):
+            raise DataError(f"{self.name}: rise {rise} s, rest {rest} s must be positive, v_read not zero.")
+        object.__setattr__(self, "rise", rise)
+        object.__setattr__(self, "rest", rest)
 
     def __len__(self) -> int:
         return len(self.conductance)
@@ -223,6 +223,7 @@ class PulseTrace:
         groups = None
         if self.independent:
             _, groups = np.unique(np.stack([self.amplitude, self.width]), axis=1, return_inverse=True)
+            groups = groups.ravel()
         return _given_or_estimated(self, self.conductance, groups)
 
     def waveform(self) -> "Waveform":
