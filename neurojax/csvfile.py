@@ -1,234 +1,227 @@
 """Laboratory files as they come: `read_csv` finds delimiter, preamble, header, units and columns.
 
 Everything that had to be assumed is written into `trace.notes`; everything that cannot be used is a
-`DataError` that names the row, the column and the cure. Units live in `columns.py`.
+`DataError` that names the row, the column and the cure. Cells are read in `_table.py`, names and units
+of columns in `_columns.py`.
 """
 
-import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from neurojax.columns import Column, as_number, choose, classify
+from neurojax._columns import Column, choose, without_unit
+from neurojax._table import Table, read_table
 from neurojax.errors import DataError
 from neurojax.trace import PulseTrace, Trace
-
-_ENCODINGS = (("utf-8-sig", b"\xef\xbb\xbf"), ("utf-16", b"\xff\xfe"), ("utf-16", b"\xfe\xff"))
 
 
 def read_csv(
     path: str | os.PathLike,
     *,
     columns: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
     sweep_rate: float | None = None,
     sign: int = 1,
     offset: float = 0.0,
+    area: float | None = None,
+    kind: str = "auto",
     pulse: bool = False,
     width: float | None = None,
     v_read: float = 0.1,
     independent: bool = False,
+    cycle: int | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
     name: str | None = None,
 ) -> Trace | PulseTrace:
     """Read one measurement from a text table.
 
     Args:
         path: CSV, TSV or the text export of an instrument.
-        columns: role -> column name, where the names do not tell: roles are "t", "v", "i", "r", "g" and, for
-            pulses, "width". Units are read from the names ("V (mV)", "Id[uA]", "time_ms") and converted to SI.
+        columns: role -> column name, where the names do not tell: roles are "t", "v", "i", "r", "g", "n" (cycle or
+            pulse number) and, for pulses, "width". Units are read from the names ("V (mV)", "Id[uA]", "time_ms").
+        units: role -> unit, where the names are wrong or silent, e.g. {"v": "mV"}.
         sweep_rate: V/s, when the file has no time column.
         sign: -1 if the instrument counts the current out of the device. offset: current to subtract (A).
-        pulse: True for a pulse-read sequence (amplitude, reading after each pulse). width: its pulse width (s)
-            when there is no such column; v_read: voltage of the reading; independent: re-initialised each time.
+        area: of the device (m^2), when the file holds a current density.
+        kind: "pulse" for a pulse-read sequence (amplitude, reading after each pulse), "trace" for a sweep; "auto"
+            takes a file for pulses if a pulse width is given or is a column. pulse: short for kind="pulse".
+        width: pulse width (s) when there is no such column; v_read: voltage of the reading (V); independent: the
+            device is initialised before each pulse.
+        cycle: keep this one of several sweeps: the rows with this number in the cycle column (`record`, `pulse`,
+            `cycle` ...) or, without one, the sweep counted from zero.
+        delimiter, decimal: found out if None. name: defaults to the name of the file.
 
     Returns:
-        Trace, or PulseTrace with `pulse=True`.
+        Trace, or PulseTrace for pulses.
 
     Raises:
         DataError: anything that keeps the file from being understood, with the row and what to do.
     """
-    table = _Table.read(path)
-    label = Path(path).stem if name is None else name
-    if sign not in (1, -1):
-        raise DataError(f"sign = {sign} must be 1 or -1.")
-    taken = choose(table.columns, columns or {}, pulse=pulse, where=str(path))
-    data = {role: table.values(column) for role, column in taken.items()}
-    if pulse:
-        return _pulses(data, width, v_read, independent, label, tuple(table.notes), str(path))
-    notes = list(table.notes)
-    if "t" not in data:
-        data["t"] = _time_from_rate(data["v"], sweep_rate, str(path))
-        notes.append(f"time from a sweep rate of {sweep_rate:g} V/s")
-    current = data["i"] if "i" in data else data["v"] / data["r"] if "r" in data else data["v"] * data["g"]
-    return Trace(data["t"], data["v"], sign * current - offset, name=label, notes=tuple(notes))
+    _check_options(sign, offset, area, width, sweep_rate, kind)
+    table = read_table(path, delimiter=delimiter, decimal=decimal)
+    pulsed = kind == "pulse" or pulse
+    if kind == "auto" and not pulsed:
+        pulsed = width is not None or any(c.role == "width" for c in table.columns)
+    taken = choose(table.columns, columns or {}, units or {}, pulse=pulsed, where=str(path))
+    data = {role: table.values(column, factor=factor) for role, (column, _, factor) in taken.items() if role != "n"}
+    about = dict(
+        name=Path(path).stem if name is None else name,
+        source=str(path),
+        notes=(*table.notes, *without_unit(taken, units or {})),
+    )
+    if "n" in taken and cycle is not None:
+        data = _rows_of(cycle, table, taken["n"][0], data)
+        cycle = None
+    current = _current(data, taken, sign, offset, area, v_read if pulsed else None, table)
+    if pulsed:
+        return _pulses(data, current, width, v_read, independent, about)
+    return _sweep(data, current, sweep_rate, cycle, about)
 
 
-def read_ramps(path: str | os.PathLike, *, amplitude: float, width: float, v_read: float = 0.1) -> list[PulseTrace]:
-    """Read a matrix of pulse ramps: one header row, a row a pulse, a column a ramp, read currents in A.
+def read_ramps(
+    path: str | os.PathLike, *, amplitude: float, width: float, v_read: float = 0.1, as_current: bool = True
+) -> list[PulseTrace]:
+    """Read a matrix of pulse ramps: one header row, a row a pulse, a column a ramp.
+
+    Args:
+        path: the file; ramps may end early (empty cells below). amplitude (V), width (s): of every pulse.
+        v_read: voltage of the reading (V). as_current: cells are read currents (A), else conductances (S).
 
     Returns:
-        One PulseTrace a ramp, conductance = current / v_read; a ramp ends at its first empty cell.
+        One PulseTrace a ramp, conductance = current / v_read.
+
+    Raises:
+        DataError: as `read_csv`, and gaps inside a ramp.
     """
-    table = _Table.read(path, ragged=True)
+    table = read_table(path)
     ramps = []
     for column in table.columns:
-        current = table.values(Column(column.name, "i", 1.0, column.position), shorter=True)
-        ramps.append(PulseTrace(np.full(len(current), amplitude), width, current / v_read, v_read, name=column.name))
+        cells = table.values(column, blank=True)
+        known = np.isfinite(cells)
+        n = int(known.sum())
+        if n == 0 or not known[:n].all():
+            raise DataError(
+                f"{path}, column {column.title!r}: reading {int(np.argmin(known)) + 1} is missing. A ramp may end "
+                "early but not pause; fill the cell or delete the column."
+            )
+        ramps.append(
+            PulseTrace(
+                np.full(n, float(amplitude)), width, cells[:n] / (v_read if as_current else 1.0), v_read,
+                name=column.title, source=str(path),
+            )
+        )  # fmt: skip
     return ramps
 
 
-def mean_ramp(ramps: list[PulseTrace], name: str = "mean ramp") -> PulseTrace:
-    """Mean of ramps of like pulses, cut to the shortest one.
+def mean_ramp(
+    ramps: list[PulseTrace], name: str = "mean ramp", *, scatter: Literal["ramps", "pulses"] = "ramps"
+) -> PulseTrace:
+    """Mean of ramps of equal pulses, as far as the shortest goes; sigma is a standard error.
 
-    sigma is the standard error of the pulse-to-pulse part of the scatter.
+    A mean over the ramps that are left would jump where one ends, so the longer ones are cut.
+
+    Args:
+        ramps: two or more. name: of the result.
+        scatter: "ramps" takes sigma_k = sd over the ramps / sqrt(N), drift between ramps included; "pulses"
+            takes only the scatter of the steps from pulse to pulse, the same for all k.
 
     Raises:
-        DataError: fewer than two ramps, or pulses that differ.
+        DataError: fewer than two ramps, or ramps of different pulses.
     """
     if len(ramps) < 2:
-        raise DataError(f"mean_ramp needs two or more ramps, got {len(ramps)}.")
-    n = min(len(r) for r in ramps)
-    if any(np.any(r.amplitude[:n] != ramps[0].amplitude[:n]) or r.v_read != ramps[0].v_read for r in ramps):
-        raise DataError("mean_ramp needs ramps of the same pulses and read voltage; average those that agree.")
+        raise DataError(f"mean_ramp got {len(ramps)} ramps; a mean with an error needs two or more.")
+    first, n = ramps[0], min(len(r) for r in ramps)
+    for ramp in ramps[1:]:
+        same = all(np.array_equal(getattr(ramp, x)[:n], getattr(first, x)[:n]) for x in ("amplitude", "width"))
+        if not same or (ramp.v_read, ramp.rise, ramp.rest) != (first.v_read, first.rise, first.rest):
+            raise DataError(f"mean_ramp: {ramp.name!r} has other pulses than {first.name!r}. Average only equal ones.")
     values = np.stack([r.conductance[:n] for r in ramps])
-    steps = np.diff(values - values.mean(axis=0), axis=1) / np.sqrt(2)
-    sigma = np.full(values.shape[1], np.std(steps) / np.sqrt(len(ramps)))
-    first = ramps[0]
-    return PulseTrace(first.amplitude[:n], first.width[:n], values.mean(axis=0), first.v_read, name=name, sigma=sigma)
+    mean = values.mean(axis=0)
+    spread = np.std(values, axis=0, ddof=1)
+    if scatter == "pulses":
+        spread = np.full(n, np.std(np.diff(values - mean, axis=1), ddof=1) / np.sqrt(2))
+    # Ramps that agree exactly in one point are a coincidence of the digits, not a perfect reading.
+    sigma = np.maximum(spread / np.sqrt(len(ramps)), 1e-9 * np.max(mean))
+    cut = [len(r) for r in ramps]
+    notes = (f"mean of {len(ramps)} ramps of {min(cut)} to {max(cut)} pulses, cut to {n}",)
+    return PulseTrace(
+        first.amplitude[:n], first.width[:n], mean, first.v_read, first.rise, first.rest, name=name,
+        sigma=sigma, notes=notes, source=first.source,
+    )  # fmt: skip
 
 
-class _Table:
-    """Cells of the file, the header understood, nothing converted yet."""
-
-    def __init__(self, path: str, columns: list[Column], rows: list[list[str]], first_line: int, notes: list[str]):
-        self.path, self.columns, self.rows, self.first_line, self.notes = path, columns, rows, first_line, notes
-        self.comma = _decimal_comma(rows)
-
-    @staticmethod
-    def read(path: str | os.PathLike, *, ragged: bool = False) -> "_Table":
-        lines = _text(path).splitlines()
-        if not any(line.strip() for line in lines):
-            raise DataError(f"{path} is empty. Was the export interrupted?")
-        delimiter = _delimiter(lines)
-        cells = [_split(line, delimiter) for line in lines]
-        first = _first_data_row(cells, path)
-        width = len(cells[first])
-        notes = []
-        header = next((cells[k] for k in range(first - 1, -1, -1) if len(cells[k]) == width), None)
-        if header is None:
-            header = {2: ["V (V)", "I (A)"], 3: ["t (s)", "V (V)", "I (A)"]}.get(width)
-            if header is None:
-                raise DataError(
-                    f"{path} has {width} columns and no header row; add one such as 'time_s,voltage_V,current_A'."
-                )
-            notes.append(f"no header: columns taken as {', '.join(header)}")
-        columns = [classify(title, k) for k, title in enumerate(header)]
-        rows = []
-        for k in range(first, len(cells)):
-            if not cells[k] or not any(cells[k]):
-                continue
-            if ragged and len(cells[k]) < width:
-                cells[k] += [""] * (width - len(cells[k]))
-            if len(cells[k]) != width:
-                raise DataError(
-                    f"{path}, line {k + 1}: {len(cells[k])} cells where the first data row has {width}: "
-                    f"{' | '.join(cells[k])[:60]!r}. Repair or delete the line."
-                )
-            rows.append(cells[k])
-        return _Table(str(path), columns, rows, first, notes)
-
-    def values(self, column: Column, *, shorter: bool = False) -> np.ndarray:
-        """The numbers of a column in SI units; `shorter` lets it end before the others."""
-        numbers = []
-        for k, row in enumerate(self.rows):
-            cell = row[column.position]
-            if shorter and not cell:
-                break
-            value = as_number(cell, self.comma)
-            if value is None or not np.isfinite(value):
-                raise DataError(
-                    f"{self.path}, data row {k + 1}, column {column.name!r}: {cell!r} is not a finite number. "
-                    "Repair the cell or delete the row; nothing is dropped silently."
-                )
-            numbers.append(value)
-        return np.asarray(numbers) * column.factor
+def _check_options(sign, offset, area, width, rate, kind) -> None:
+    if sign not in (1, -1):
+        raise DataError(f"sign = {sign} must be 1 or -1.")
+    if not np.isfinite(offset):
+        raise DataError(f"offset = {offset} must be a finite current in A.")
+    if kind not in ("auto", "trace", "pulse"):
+        raise DataError(f"kind = {kind!r} must be 'auto', 'trace' or 'pulse'.")
+    for label, value, unit in (("area", area, "m^2"), ("width", width, "s"), ("sweep_rate", rate, "V/s")):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise DataError(f"{label} = {value} must be a positive number of {unit}. Leave it out if the file tells.")
 
 
-def _text(path: str | os.PathLike) -> str:
-    try:
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        folder = Path(path).parent
-        near = (
-            sorted(p.name for p in folder.glob("*") if p.suffix.lower() in (".csv", ".txt", ".tsv", ".dat"))
-            if folder.is_dir()
-            else []
-        )
-        found = f" Tables in that folder: {', '.join(near[:8])}." if near else ""
-        raise DataError(f"there is no file {path}.{found} Check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; name one file in it.") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}. Check its permissions.") from None
-    encoding = next((e for e, mark in _ENCODINGS if raw.startswith(mark)), None)
-    if encoding is None and b"\x00" in raw[:4096]:
+def _rows_of(cycle: int, table: Table, column: Column, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    number = table.values(column)
+    if not np.any(number == cycle):
+        known = np.unique(number)
+        listed = ", ".join(f"{x:g}" for x in known[:12]) + (" ..." if len(known) > 12 else "")
+        raise DataError(f"{table.path}: column {column.title!r} has no cycle {cycle}; it holds {listed}.")
+    return {role: values[number == cycle] for role, values in data.items()}
+
+
+def _current(data, taken, sign, offset, area, v_read, table) -> np.ndarray:
+    """The current of each row (A); of pulses, the one at the reading."""
+    role = next(r for r in ("i", "g", "r") if r in data)
+    column, kind, _ = taken[role]
+    values = data[role]
+    if role == "r":
+        bad = np.flatnonzero(values <= 0)
+        if bad.size:
+            raise DataError(
+                f"{table.path}, data row {bad[0] + 1}, column {column.title!r}: a resistance of {values[bad[0]]:g} ohm "
+                "must be positive. Was the cell open or shorted? Remove the row."
+            )
+        values = 1 / values
+    if role != "i":
+        return values * (data["v"] if v_read is None else v_read)
+    if (kind == "current density") != (area is not None):
         raise DataError(
-            f"{path} is not text (it holds zero bytes). Export it as CSV from the instrument or spreadsheet."
+            f"{table.path}: column {column.title!r} is a {kind}; "
+            + ("give the area of the device in m^2: area=1e-12." if area is None else "leave area= out.")
         )
-    for candidate in [encoding] if encoding else ["utf-8", "latin-1"]:
-        try:
-            return raw.decode(candidate)
-        except UnicodeDecodeError:
-            continue
-    raise DataError(f"{path} cannot be decoded as {encoding}. Save it as UTF-8.")
+    return sign * values * (1.0 if area is None else area) - offset
 
 
-def _delimiter(lines: list[str]) -> str | None:
-    """The character that splits the numeric lines most consistently; None for blanks."""
-    numeric = [line for line in lines if line.strip() and sum(c.isdigit() for c in line) > 0.3 * len(line.strip())]
-    sample = (numeric or lines)[-50:]
-    for mark in ("\t", ";"):
-        if all(mark in line for line in sample):
-            return mark
-    if all("," in line for line in sample):
-        return ","
-    return None
+def _sweep(data, current, rate, cycle, about) -> Trace:
+    notes = list(about.pop("notes"))
+    if "t" not in data:
+        data["t"] = _time_from_rate(data["v"], rate, about["source"])
+        notes.append(f"time from a sweep rate of {rate:g} V/s")
+    elif rate is not None:
+        notes.append("the file has a time column, so sweep_rate is not used")
+    if cycle is not None and np.any(np.diff(data["t"]) < 0):
+        # Each cycle has a clock of its own.
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(data["t"]) < 0) + 1, [len(data["t"])]])
+        _check_cycle(cycle, len(starts) - 1, about["source"])
+        part = slice(starts[cycle], starts[cycle + 1])
+        return Trace(data["t"][part], data["v"][part], current[part], notes=tuple(notes), **about)
+    trace = Trace(data["t"], data["v"], current, notes=tuple(notes), **about)
+    if cycle is None:
+        return trace
+    cycles = trace.cycles()
+    _check_cycle(cycle, len(cycles), about["source"])
+    return cycles[cycle]
 
 
-def _split(line: str, delimiter: str | None) -> list[str]:
-    if line.lower().startswith("sep="):
-        return []
-    parts = line.split(delimiter) if delimiter else line.split()
-    cells = [p.strip().strip('"').strip("'").strip() for p in parts]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
-
-
-def _is_row(cells: list[str]) -> bool:
-    return (
-        len(cells) >= 2
-        and sum(as_number(c, True) is not None or as_number(c, False) is not None for c in cells) >= 2
-        and (as_number(cells[0], True) is not None or as_number(cells[0], False) is not None)
-    )
-
-
-def _first_data_row(cells: list[list[str]], path: str | os.PathLike) -> int:
-    """First of two numeric rows of one width: below preamble, header and unit lines."""
-    rows = [k for k, c in enumerate(cells) if _is_row(c)]
-    for a, b in itertools.pairwise(rows):
-        if len(cells[a]) == len(cells[b]):
-            return a
-    raise DataError(
-        f"{path} has no table of numbers: no two rows with two or more numeric columns. "
-        "It needs at least voltage and current columns."
-    )
-
-
-def _decimal_comma(rows: list[list[str]]) -> bool:
-    cells = [c for row in rows[:50] for c in row]
-    return any("," in c for c in cells) and not any("." in c for c in cells)
+def _check_cycle(cycle: int, n: int, path: str) -> None:
+    if not 0 <= cycle < n:
+        raise DataError(f"{path} holds {n} cycles; cycle = {cycle} must be 0 to {n - 1}.")
 
 
 def _time_from_rate(v: np.ndarray, rate: float | None, path: str) -> np.ndarray:
@@ -236,22 +229,20 @@ def _time_from_rate(v: np.ndarray, rate: float | None, path: str) -> np.ndarray:
         raise DataError(
             f"{path} has no time column. Give the sweep rate in V/s: read_csv(..., sweep_rate=1.0) or --sweep-rate 1.0."
         )
-    if not (np.isfinite(rate) and rate > 0):
-        raise DataError(f"sweep_rate = {rate} must be a positive number of V/s.")
     step = np.abs(np.diff(v))
     # Where the voltage stands still (turning points, settling) a sample still takes time.
     pause = np.median(step[step > 0]) if np.any(step > 0) else 1.0
     return np.concatenate([[0.0], np.cumsum(np.where(step > 0, step, pause))]) / rate
 
 
-def _pulses(data, width, v_read, independent, label, notes, path) -> PulseTrace:
+def _pulses(data, current, width, v_read, independent, about) -> PulseTrace:
     if "width" not in data:
         if width is None:
             raise DataError(
-                f"{path} has no pulse width column. Give it in seconds: read_csv(..., width=1e-6) or --width 1e-6."
+                f"{about['source']} has no pulse width column. Give it in seconds: read_csv(..., width=1e-6) "
+                "or --width 1e-6."
             )
-        if not (np.isfinite(width) and width > 0):
-            raise DataError(f"width = {width} s must be positive.")
         data["width"] = np.full(len(data["v"]), float(width))
-    conductance = data["g"] if "g" in data else 1 / data["r"] if "r" in data else data["i"] / v_read
-    return PulseTrace(data["v"], data["width"], conductance, v_read, independent=independent, name=label, notes=notes)
+    if v_read == 0 or not np.isfinite(v_read):
+        raise DataError(f"v_read = {v_read} V: a reading needs a voltage that is not zero.")
+    return PulseTrace(data["v"], data["width"], current / v_read, v_read, independent=independent, **about)

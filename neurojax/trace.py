@@ -5,16 +5,16 @@ laboratory files; `fit` takes them.
 """
 
 import dataclasses
-import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurojax._checks import MIN_POINTS, check_columns, check_noise, check_time, chosen, digest, summary
+from neurojax._noise import estimate_noise
 from neurojax.errors import DataError
-from neurojax.noise import estimate_noise
-from neurojax.waveform import Waveform, pulse_train, sampled
 
-MIN_POINTS = 8
+if TYPE_CHECKING:
+    from neurojax.waveform import Waveform
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Trace:
         i: current into the top terminal (A).
         noise_floor, noise_relative: sigma^2 = floor^2 + (relative i)^2; estimated from the trace if None.
         sigma: standard deviation of each current (A), shape (n,), instead of that model.
-        notes: what was assumed when the file was read.
+        notes: what was assumed when the file was read. source: where the data come from.
 
     Raises:
         DataError: lengths that differ, too few points, NaN, unsorted time, constant voltage.
@@ -40,11 +40,12 @@ class Trace:
     noise_relative: float | None = None
     sigma: Any = None
     notes: tuple[str, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
-        _columns(self, ("t", "v", "i"))
-        _sorted_time(self.t, self.name)
-        _positive_noise(self)
+        check_columns(self, ("t", "v", "i"))
+        check_time(self.t, self.name)
+        check_noise(self)
         if np.ptp(self.v) == 0:
             raise DataError(
                 f"{self.name}: the voltage is constant ({self.v[0]:g} V), so there is nothing to fit. "
@@ -52,10 +53,17 @@ class Trace:
             )
         if np.max(np.abs(self.v)) > 1e4:
             raise DataError(f"{self.name}: |v| reaches {np.max(np.abs(self.v)):g} V. Is the column in mV or uV?")
+        if np.max(np.abs(self.i)) > 1e3:
+            raise DataError(f"{self.name}: |i| reaches {np.max(np.abs(self.i)):g} A. Is the column in mA, uA or nA?")
         if not np.any(self.i):
             raise DataError(f"{self.name}: the current is zero everywhere. Check the current column and its range.")
 
     def __len__(self) -> int:
+        return len(self.t)
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
         return len(self.t)
 
     @property
@@ -65,14 +73,12 @@ class Trace:
 
     def noise(self) -> tuple[float, float]:
         """Noise floor (A) and relative noise: the given ones, else estimated from the trace."""
-        floor, relative = estimate_noise(self.i)
-        return (
-            floor if self.noise_floor is None else float(self.noise_floor),
-            relative if self.noise_relative is None else float(self.noise_relative),
-        )
+        return _given_or_estimated(self, self.i)
 
-    def waveform(self) -> Waveform:
+    def waveform(self) -> "Waveform":
         """The voltage that was applied; samples on straight lines are merged."""
+        from neurojax.waveform import sampled
+
         return sampled(self.t, self.v)
 
     def cycles(self) -> list["Trace"]:
@@ -90,6 +96,9 @@ class Trace:
             part = self.v[starts[-1] : k + 1]
             if np.ptp(part) > 0.9 * span and k + 1 - starts[-1] >= MIN_POINTS:
                 starts.append(int(k))
+        # The noise of a voltage that came to rest is no cycle.
+        if len(starts) > 1 and np.ptp(self.v[starts[-1] :]) < 0.1 * span:
+            starts.pop()
         ends = [*starts[1:], len(self) - 1]
         parts = [slice(a, b + 1) for a, b in zip(starts, ends, strict=True) if b + 1 - a >= MIN_POINTS]
         return [self._part(p, f"{self.name} cycle {n + 1}") for n, p in enumerate(parts)]
@@ -99,6 +108,16 @@ class Trace:
         stop = max(MIN_POINTS, round(fraction * len(self)))
         return self._part(slice(0, stop), self.name)
 
+    def subset(self, mask: Any) -> "Trace":
+        """The samples where `mask` (booleans or indices) says so, with their own times.
+
+        Raises:
+            DataError: a mask of another length, or fewer samples left than a trace needs.
+        """
+        kept = chosen(mask, len(self), self.name)
+        columns = {name: getattr(self, name)[kept] for name in ("t", "v", "i")}
+        return dataclasses.replace(self, **columns, sigma=None if self.sigma is None else self.sigma[kept])
+
     def _part(self, part: slice, name: str) -> "Trace":
         sigma = None if self.sigma is None else self.sigma[part]
         return dataclasses.replace(
@@ -107,13 +126,17 @@ class Trace:
 
     def hash(self) -> str:
         """SHA-256 of the data."""
-        return _hash(self.t, self.v, self.i)
+        return digest(self.t, self.v, self.i)
 
     def plot(self, ax: Any = None, *, log: bool = True) -> Any:
         """|i| over v; returns Axes."""
         from neurojax import plot
 
         return plot.trace(self, ax=ax, log=log)
+
+    def summary(self) -> str:
+        """A few lines: what it is, how noisy, where from, what was assumed."""
+        return summary(self, len(self.cycles()))
 
     def __repr__(self) -> str:
         floor, relative = self.noise()
@@ -134,7 +157,8 @@ class PulseTrace:
         rise: edges (s, default a hundredth of the shortest width). rest: pause after each pulse (s,
             default the longest width); the reading is taken at its middle.
         independent: every pulse starts from the initial state (the device is re-initialised in between).
-        noise_floor (S), noise_relative, sigma (S), notes: as in `Trace`.
+        initial: reading before the first pulse (S), if there was one.
+        noise_floor (S), noise_relative, sigma (S), notes, source: as in `Trace`.
 
     Raises:
         DataError: lengths that differ, NaN, widths or conductances that are not positive.
@@ -152,39 +176,60 @@ class PulseTrace:
     noise_relative: float | None = None
     sigma: Any = None
     notes: tuple[str, ...] = ()
+    source: str = ""
+    initial: float | None = None
 
     def __post_init__(self) -> None:
         n = np.atleast_1d(np.asarray(self.conductance)).shape
         for name in ("amplitude", "width"):
             value = np.asarray(getattr(self, name), dtype=float)
             object.__setattr__(self, name, np.full(n, value) if value.ndim == 0 else value)
-        _columns(self, ("amplitude", "width", "conductance"), least=1)
-        _positive_noise(self)
+        check_columns(self, ("amplitude", "width", "conductance"), least=1)
+        check_noise(self)
         for name in ("width", "conductance"):
             values = getattr(self, name)
             if np.any(values <= 0):
                 k = int(np.argmax(values <= 0))
                 raise DataError(f"{self.name}: {name}[{k}] = {values[k]:g} must be positive. Check sign and unit.")
+        if np.max(np.abs(self.amplitude)) > 1e4:
+            raise DataError(f"{self.name}: a pulse of {np.max(np.abs(self.amplitude)):g} V. Is the column in mV?")
+        if self.initial is not None and not (np.isfinite(self.initial) and self.initial > 0):
+            raise DataError(f"{self.name}: initial = {self.initial} S must be positive, or None if it was not read.")
         rise = float(np.min(self.width)) / 100 if self.rise is None else float(self.rise)
         rest = float(np.max(self.width)) if self.rest is None else float(self.rest)
-        object.__setattr__(self, "rise", rise)
-        object.__setattr__(self, "rest", rest)
         if not (rise > 0 and rest > 0 and self.v_read != 0):
             raise DataError(f"{self.name}: rise {rise} s, rest {rest} s must be positive, v_read not zero.")
+        object.__setattr__(self, "rise", rise)
+        object.__setattr__(self, "rest", rest)
 
     def __len__(self) -> int:
         return len(self.conductance)
 
-    def noise(self) -> tuple[float, float]:
-        """Noise floor (S) and relative noise: the given ones, else estimated from the sequence."""
-        floor, relative = estimate_noise(self.conductance)
-        return (
-            floor if self.noise_floor is None else float(self.noise_floor),
-            relative if self.noise_relative is None else float(self.noise_relative),
-        )
+    @property
+    def n(self) -> int:
+        """Number of pulses."""
+        return len(self.conductance)
 
-    def waveform(self) -> Waveform:
+    @property
+    def duration(self) -> float:
+        """From the first edge to the end of the last rest (s)."""
+        return float(np.sum(2 * self.rise + self.width + self.rest))
+
+    def noise(self) -> tuple[float, float]:
+        """Noise floor (S) and relative noise: the given ones, else estimated.
+
+        Independent pulses tell it by the scatter between equal ones, a sequence by its steps.
+        """
+        groups = None
+        if self.independent:
+            _, groups = np.unique(np.stack([self.amplitude, self.width]), axis=1, return_inverse=True)
+            groups = groups.ravel()
+        return _given_or_estimated(self, self.conductance, groups)
+
+    def waveform(self) -> "Waveform":
         """All pulses one after the other (of one pulse, if they are independent use `single`)."""
+        from neurojax.waveform import pulse_train
+
         return pulse_train(self.amplitude, self.width, rise=self.rise, rest=self.rest)
 
     def read_times(self) -> np.ndarray:
@@ -202,13 +247,17 @@ class PulseTrace:
 
     def hash(self) -> str:
         """SHA-256 of the data."""
-        return _hash(self.amplitude, self.width, self.conductance)
+        return digest(self.amplitude, self.width, self.conductance)
 
     def plot(self, ax: Any = None) -> Any:
         """Conductance over pulse number; returns Axes."""
         from neurojax import plot
 
         return plot.trace(self, ax=ax)
+
+    def summary(self) -> str:
+        """A few lines: what it is, how noisy, where from, what was assumed."""
+        return summary(self)
 
     def __repr__(self) -> str:
         return (
@@ -218,53 +267,11 @@ class PulseTrace:
         )
 
 
-def _columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS) -> None:
-    """Make float64 columns of one length without NaN."""
-    lengths = {}
-    for name in names:
-        column = np.array(getattr(data, name), dtype=float)
-        if column.ndim != 1:
-            raise DataError(f"{data.name}: {name} must be one column, got an array of shape {column.shape}.")
-        object.__setattr__(data, name, column)
-        lengths[name] = len(column)
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"{data.name}: columns of different length {lengths}. Cut them to the same samples.")
-    for name in names:
-        bad = np.flatnonzero(~np.isfinite(getattr(data, name)))
-        if bad.size:
-            raise DataError(
-                f"{data.name}: {name} is {getattr(data, name)[bad[0]]} at sample {bad[0]} ({bad.size} in all). "
-                "Remove or repair these rows; nothing is dropped silently."
-            )
-    if lengths[names[0]] < least:
-        raise DataError(f"{data.name}: only {lengths[names[0]]} samples; at least {least} are needed.")
-    if data.sigma is not None:
-        sigma = np.array(data.sigma, dtype=float)
-        if sigma.shape != getattr(data, names[0]).shape or not np.all(sigma > 0):
-            raise DataError(f"{data.name}: sigma needs one positive number a sample, got shape {sigma.shape}.")
-        object.__setattr__(data, "sigma", sigma)
-
-
-def _sorted_time(t: np.ndarray, name: str) -> None:
-    back = np.flatnonzero(np.diff(t) <= 0)
-    if not back.size:
-        return
-    k = int(back[0])
-    what = "occurs twice" if t[k + 1] == t[k] else f"is followed by {t[k + 1]:g} s"
-    hint = "average or drop the repeated sample" if t[k + 1] == t[k] else "the clock restarts there: split the file"
-    raise DataError(f"{name}: time is not increasing: {t[k]:g} s at sample {k} {what}; {hint}, or sort the rows.")
-
-
-def _positive_noise(data: Any) -> None:
-    for name in ("noise_floor", "noise_relative"):
-        value = getattr(data, name)
-        least_ok = value is None or (np.isfinite(value) and (value > 0 if name == "noise_floor" else value >= 0))
-        if not least_ok:
-            raise DataError(f"{data.name}: {name} = {value} must be positive and finite, or None to estimate it.")
-
-
-def _hash(*columns: np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for column in columns:
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()
+def _given_or_estimated(
+    data: "Trace | PulseTrace", y: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[float, float]:
+    floor, relative = data.noise_floor, data.noise_relative
+    if floor is None or relative is None:
+        estimate = estimate_noise(y, groups)
+        floor, relative = estimate[0] if floor is None else floor, estimate[1] if relative is None else relative
+    return float(floor), float(relative)
