@@ -23,7 +23,7 @@ test-slow: .venv/ready
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
 
 notebooks: .venv/ready
-	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses 1 -p no:jaxtyping -W default
+	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses 1 -W default
 
 lint: .venv/ready
 	$(BIN)/ruff check .
