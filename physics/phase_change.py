@@ -32,9 +32,11 @@ class PhaseChangeCell(AbstractDevice):
     T_m, so SET, melting and quench are one equation; eta(T) joins the MYEGA liquid to an Arrhenius glass.
     R_th = R0 (1 - a exp(-u/u1)) exp(-u/u2): the hottest place lies above the heater.
 
-    Read: R_low = R_c + u/(1/R' + g_by (u + u_by) (1 - c)), R' = r_a u (y/sinh y) e^(nu age)/u, y = q dz V/2kTu;
-    c = step(u - u_seal) says whether the plug seals the heater or a crystalline path goes round it.
-    x (ovonic): dx/dt = (1-x) e^((|V|-V_th)/V_s)/tau_on - x e^(-|I|/I_h)/tau_off, V_th = V_c + E_th u.
+    Read: R_low = R_c + r_by u/(u + u_by)/(1 + u/u_halo) + r_a l (y/sinh y) (1 + t/t0)^nu, y = q dz V/2kTl.
+    Melting starts above the heater: a plug that floats is bypassed through crystal (r_by; its hot halo
+    anneals and shunts the detour), and the glass that current must cross, l = max(u - u_seal, 0), grows
+    once the plug has reached the heater. By default u_seal = r_by = 0: l = u, a plug on the heater.
+    x (ovonic): dx/dt = (1-x) e^((|V|-V_th)/V_s)/tau_on - x e^(-|I|/I_h)/tau_off, V_th = V_c + E_th l.
     age = ln(1 + t/t0) since the last T > T_g, so that the drift factor is (1 + t/t0)^nu.
     Sebastian et al., Nat. Commun. 8, 1294 (2017), 10.1038/s41467-017-01481-9; Ielmini and Zhang,
     J. Appl. Phys. 102, 054517 (2007), 10.1063/1.2773688; Krebs et al., Appl. Phys. Lett. 95, 082101 (2009),
@@ -75,16 +77,11 @@ class PhaseChangeCell(AbstractDevice):
     r_a: Param = quantity(4e13, "ohm/m", (1e12, 1e15), scale="log", doc="amorphous R per length", source="calibrated")
     dz: Param = quantity(3.5e-9, "m", (2e-9, 10e-9), scale="log", doc="distance of the traps", source="recalled")
     e_a: Param = quantity(0.3, "eV", (0.2, 0.45), doc="activation of the amorphous conduction", source="recalled")
-    g_by: Param = quantity(
-        1e-12, "S", (1e-12, 1e-3), scale="log", doc="crystalline bypass of an unsealed plug", source="chosen: none"
-    )
-    u_by: Param = quantity(
-        1e-9, "m", (1e-10, 1e-7), scale="log", doc="plug size at which the detour is half", source="chosen"
-    )
-    u_seal: Param = quantity(
-        1e-8, "m", (1e-9, 9e-8), scale="log", doc="plug size that seals the heater", source="chosen"
-    )
-    seal_width: Param = quantity(1e-9, "m", (1e-10, 2e-8), scale="log", doc="softness of the seal", source="chosen")
+    r_by: Param = quantity(0.0, "ohm", (0.0, 1e6), doc="detour round a floating plug", source="chosen: none")
+    u_by: Param = quantity(3e-9, "m", (1e-10, 5e-8), scale="log", doc="plug of half that detour", source="chosen")
+    u_halo: Param = quantity(1e-6, "m", (1e-9, 1e-5), scale="log", doc="plug whose halo halves it", source="chosen")
+    u_seal: Param = quantity(0.0, "m", (0.0, 9e-8), doc="plug that reaches the heater", source="chosen: at once")
+    softness: Param = quantity(0.05, "1", (5e-3, 0.5), scale="log", doc="unevenness of the seal", source="chosen")
     e_th: Param = quantity(56e6, "V/m", (8e6, 94e6), scale="log", doc="threshold field", source="10.1063/1.3210792")
     v_c: Param = quantity(0.3, "V", (0.1, 0.8), doc="threshold voltage without amorphous part", source="calibrated")
     v_s: Param = quantity(0.05, "V", (0.01, 0.2), scale="log", doc="switching time scale of V", source="calibrated")
@@ -158,6 +155,12 @@ class PhaseChangeCell(AbstractDevice):
     def _floored(self, temperature: Real) -> Real:
         return smooth_max(temperature, self.t_floor, self.glass_width)
 
+    def sealing_thickness(self, u: Real) -> Real:
+        """l(u) = max(u - u_seal, 0) (m), rounded over softness u_seal: glass that no crystal bypasses."""
+        width = jnp.sqrt((self.softness * self.u_seal) ** 2 + self.u_guard**2)
+        beyond = self._thickness(u) - self.u_seal
+        return 0.5 * (beyond + jnp.sqrt(beyond**2 + width**2) + self.u_seal - jnp.sqrt(self.u_seal**2 + width**2))
+
     def growth_velocity(self, temperature: Real) -> Real:
         """v_g of the crystal (m/s), negative above t_m."""
         t = self._floored(temperature)
@@ -197,16 +200,14 @@ class PhaseChangeCell(AbstractDevice):
         return self.r_w + self.r_on * self._thickness(u)
 
     def low_resistance(self, u: Real, v: Real, temperature: Real, age: Real) -> Real:
-        """R_c + plug: trap hopping in parallel with the crystalline bypass (ohm)."""
-        u, t = self._thickness(u), self._floored(temperature)
+        """R_c + detour + glass by trap hopping (ohm)."""
+        plug, glass, t = self._thickness(u), self.sealing_thickness(u), self._floored(temperature)
         kt = thermal_voltage(t)
         warm = self.e_a * (1 / kt - 1 / thermal_voltage(self.t_ref))
-        drifted = self.r_a * t / self.t_ref * limexp(warm + self.nu * age)
         # y/sinh(y) is 1e-24 at the clip: whatever lies beyond carries no resistance.
-        y = jnp.clip(self.dz * v / (2 * kt * jnp.sqrt(u * u + self.u_eps**2)), -60.0, 60.0)
-        resistance = drifted * x_over_sinh(y)
-        bypass = self.g_by * (u + self.u_by) * step(self.u_seal - u, self.seal_width)
-        return self.r_c + u * resistance / (1 + bypass * resistance)
+        y = jnp.clip(self.dz * v / (2 * kt * jnp.sqrt(glass * glass + self.u_eps**2)), -60.0, 60.0)
+        hopping = self.r_a * glass * t / self.t_ref * limexp(warm + self.nu * age) * x_over_sinh(y)
+        return self.r_c + self.r_by * plug / (plug + self.u_by) / (1 + plug / self.u_halo) + hopping
 
     def low_field_conductance(self, x: State, env: Environment) -> Real:
         """Conductance of a read at vanishing voltage, at ambient temperature and in the off-state (S)."""
@@ -214,8 +215,8 @@ class PhaseChangeCell(AbstractDevice):
         return 1 / self.low_resistance(u, jnp.zeros_like(u), env.temperature, x.age)
 
     def threshold_voltage(self, u: Real) -> Real:
-        """V_th = V_c + E_th u (V)."""
-        return self.v_c + self.e_th * self._thickness(u)
+        """V_th = V_c + E_th l (V)."""
+        return self.v_c + self.e_th * self.sealing_thickness(u)
 
     def switching(self, on: Real, u: Real, v: Real, current: Real) -> Real:
         """dx/dt of the ovonic switch (1/s)."""
