@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: demo test test-slow notebooks lint bench clean
+.PHONY: demo test test-slow notebooks lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("neurojax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
@@ -29,9 +29,6 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-
-bench: .venv/ready
-	$(BIN)/neurojax bench fit
 
 clean:
 	rm -rf .venv demo_report report dist build

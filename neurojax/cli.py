@@ -1,4 +1,4 @@
-"""The command line: `neurojax devices | simulate | fit | demo | bench`. Every error is a sentence, exit code 1."""
+"""The command line: `neurojax devices | simulate | fit | demo`. Every error is a sentence, exit code 1."""
 
 import contextlib
 import json
