@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.smooth import exp_difference, limexp
+from physics.smooth import exp_difference, limexp, limit_current
 
 Real = Float[Array, "..."]
 
@@ -37,10 +37,11 @@ def mott_gurney_barriers(energy: Real, field_drop: Real) -> tuple[Real, Real]:
     """Barriers (eV) of a hop with and against a strong field, lowered through the whole hop.
 
     g = z a E / (pi W);  W_-+ = W (sqrt(1 - g^2) -+ g pi/2 + g asin g).  `field_drop` is z a E in eV.
-    g saturates by tanh, as no barrier is left at |g| = 1.
+    No barrier is left at |g| = 1, so g is limited to that by g/(1 + g^16)^(1/16), which leaves |g| < 0.4 as it is.
     Genreith-Schriever and De Souza, Phys. Rev. B 94, 224304 (2016), 10.1103/PhysRevB.94.224304.
     """
-    g = jnp.tanh(field_drop / (jnp.pi * energy))
+    # Not quite one: the slope of the square root is infinite there.
+    g = limit_current(field_drop / (jnp.pi * energy), jnp.full_like(energy, 0.999), 16)
     common = jnp.sqrt(1 - g * g) + g * jnp.arcsin(g)
     return energy * (common - g * jnp.pi / 2), energy * (common + g * jnp.pi / 2)
 

@@ -77,6 +77,29 @@ def saturate(x: Real, limit: Real | float) -> Real:
     return x / (1 + x / limit)
 
 
+def stop(x: Real) -> Real:
+    """1 - exp(x) below zero, exp(-x) - 1 above: the factor that ends a motion at x = 0, within [-1, 1].
+
+    1 - (N/N_max)^10 is stop(10 ln(N/N_max)); beyond the end the motion turns back at a bounded rate.
+    """
+    return jnp.expm1(-jnp.maximum(x, 0.0)) - jnp.expm1(jnp.minimum(x, 0.0))
+
+
+def end_stops(direction: Real, high: Real, low: Real, width: Real | float) -> Real:
+    """The factor `high` on a motion upwards (direction > 0), `low` on one downwards; both are `stop` values.
+
+    Within `width` of a reversal both act, so the factor is smooth there and never lets a motion pass an end.
+    """
+    t = jnp.clip(direction / width, -1.0, 1.0)
+    eased = t * t * (3 - 2 * jnp.abs(t))
+    weight_high = jnp.where(t < 0, 1 - eased, jnp.ones_like(t))
+    weight_low = jnp.where(t > 0, 1 - eased, jnp.ones_like(t))
+    # A motion away from an end is never turned around, only one into it.
+    high = jnp.where(t > 0, high, jnp.maximum(high, 0.0))
+    low = jnp.where(t < 0, low, jnp.maximum(low, 0.0))
+    return (1 - weight_high * (1 - high)) * (1 - weight_low * (1 - low))
+
+
 def x_over_sinh(x: Real) -> Real:
     """x / sinh(x), one at zero, without 0/0 or overflow."""
     small = jnp.abs(x) < 1e-2
