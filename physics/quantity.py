@@ -19,6 +19,8 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float
 
+from physics.units import dimension
+
 T = TypeVar("T")
 Scale = Literal["log", "linear"]
 Param = Float[Array, "..."]
@@ -41,6 +43,7 @@ class Quantity:
     free: bool = True
 
     def __post_init__(self) -> None:
+        dimension(self.unit)  # a typing error in a unit fails here
         lo, hi = self.bounds
         if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
             raise ValueError(f"bounds {self.bounds} must be finite and increasing: every fit needs a finite box.")

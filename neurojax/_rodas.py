@@ -1,0 +1,154 @@
+"""One step of Rodas4, a linearly implicit, L-stable Rosenbrock method of order 4 with an estimate of order 3.
+
+Six linear systems with one matrix and no iteration, so there is no Newton convergence to fail where a
+filament runs away. Stiffly accurate; the slope of the drive enters through df/dt. The loop around it is
+in `stiff.py`.
+
+E. Hairer and G. Wanner, Solving Ordinary Differential Equations II (1996), section IV.7 and the
+coefficients of its code RODAS, 10.1007/978-3-642-05221-7.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+STAGES = 6
+_GAMMA = 0.25
+_A = np.zeros((STAGES, STAGES))
+_A[1, :1] = [1.544]
+_A[2, :2] = [0.9466785280815826, 0.2557011698983284]
+_A[3, :3] = [3.314825187068521, 2.896124015972201, 0.9986419139977817]
+_A[4, :4] = [1.221224509226641, 6.019134481288629, 12.53708333932087, -0.6878860361058950]
+_A[5, :5] = [*_A[4, :4], 1.0]
+_LAST = np.asarray([*_A[4, :4], 1.0, 1.0])
+_C = np.zeros((STAGES, STAGES))
+_C[1, :1] = [-5.6688]
+_C[2, :2] = [-2.430093356833875, -0.2063599157091915]
+_C[3, :3] = [-0.1073529058151375, -9.594562251023355, -20.47028614809616]
+_C[4, :4] = [7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160]
+_C[5, :5] = [8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054]
+_ALPHA = np.asarray([0.0, 0.386, 0.21, 0.63, 1.0, 1.0])
+_GAMMAS = np.asarray([0.25, -0.1043, 0.1035, -0.0362, 0.0, 0.0])
+_DENSE = np.asarray(
+    [
+        [10.12623508344586, -7.487995877610167, -34.80091861555747, -7.992771707568823, 1.025137723295662, 0.0],
+        [-0.6762803392801253, 6.087714651680015, 16.43084320892478, 24.76722511418386, -6.594389125716872, 0.0],
+    ]
+)
+
+Vector = Float[Array, " n"]
+Rate = Callable[[Vector, Array], Vector]
+"""dy/dt of a flat state under a voltage."""
+
+
+class Step(NamedTuple):
+    """End of a step, its error estimate, and the two vectors of the dense output."""
+
+    y: Array
+    error: Array
+    bend: Array
+    twist: Array
+
+
+def interpolate(y0: Array, step: Step, s: Array) -> Array:
+    """The third-order dense output at the fraction `s` of the step."""
+    return y0 * (1 - s) + s * (step.y + (1 - s) * (step.bend + s * step.twist))
+
+
+def rodas4(rate: Rate, y: Vector, v: Array, slope: Array, h: Array, *, unroll: bool = False) -> Step:
+    """One step of size `h` from the state `y` while the voltage is v + slope t.
+
+    `unroll` writes the stages out: quicker for many lanes, slower to compile.
+    """
+    n, dtype = y.shape[0], y.dtype
+    first, linear = jax.linearize(rate, y, v)
+    columns = jax.vmap(lambda e: linear(e[:n], e[n] * slope))(jnp.eye(n + 1, dtype=dtype))
+    drift = columns[n]
+    solve = _solver(jnp.eye(n, dtype=dtype) / (_GAMMA * h) - columns[:n].T)
+    if unroll:
+        u = jnp.stack(_unrolled(rate, first, drift, solve, y, v, slope, h))
+    else:
+        u = _rolled(rate, drift, solve, y, v, slope, h)
+    last, dense = jnp.asarray(_LAST, dtype), jnp.asarray(_DENSE, dtype)
+    return Step(y + _mix(last, u), u[5], _mix(dense[0], u), _mix(dense[1], u))
+
+
+def _mix(weights: Array, u: Array) -> Array:
+    # Not a dot product: batched over lanes that would be a call of its own, this fuses.
+    return jnp.sum(weights[:, None] * u, axis=0)
+
+
+def _rolled(rate, drift, solve, y, v, slope, h) -> Array:
+    """The stages as a loop: the right-hand side, by far the largest thing to compile, appears once."""
+    a, c, alpha, gamma = (jnp.asarray(m, y.dtype) for m in (_A, _C, _ALPHA, _GAMMAS))
+
+    def stage(k, u):
+        slopes = rate(y + _mix(a[k], u), v + alpha[k] * h * slope)
+        return u.at[k].set(solve(slopes + gamma[k] * h * drift + _mix(c[k], u) / h))
+
+    return lax.fori_loop(0, STAGES, stage, jnp.zeros((STAGES, *y.shape), y.dtype))
+
+
+def _unrolled(rate, first, drift, solve, y, v, slope, h) -> list[Array]:
+    u: list[Array] = []
+    for k in range(STAGES):
+        slopes = first if k == 0 else rate(y + _sum(_A[k], u), v + float(_ALPHA[k]) * h * slope)
+        right = slopes + float(_GAMMAS[k]) * h * drift
+        u.append(solve(right + _sum(_C[k], u) / h if k else right))
+    return u
+
+
+def _sum(weights: np.ndarray, u: list[Array]) -> Array:
+    return sum((float(w) * x for w, x in zip(weights, u, strict=False) if w), start=jnp.zeros_like(u[0]))
+
+
+def _solver(w: Float[Array, "n n"]) -> Callable[[Vector], Vector]:
+    """b -> w^-1 b; in closed form up to four states, as batched LU calls cost more than the physics."""
+    n = w.shape[0]
+    if n == 1:
+        return lambda b: b / w[0]
+    if n > 4:
+        factors = jax.scipy.linalg.lu_factor(w)
+        return lambda b: jax.scipy.linalg.lu_solve(factors, b)
+    adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w)
+    return lambda b: jnp.sum(adjugate * b[None], axis=1) / determinant
+
+
+def _rows(rows: list[list[Array]]) -> Array:
+    return jnp.stack([jnp.stack(row) for row in rows])
+
+
+def _adjugate2(w: Array) -> tuple[Array, Array]:
+    (a, b), (c, d) = w
+    return _rows([[d, -b], [-c, a]]), a * d - b * c
+
+
+def _adjugate3(w: Array) -> tuple[Array, Array]:
+    (a, b, c), (d, e, f), (g, h, i) = w
+    x, y, z = e * i - f * h, f * g - d * i, d * h - e * g
+    rows = [[x, c * h - b * i, b * f - c * e], [y, a * i - c * g, c * d - a * f], [z, b * g - a * h, a * e - b * d]]
+    return _rows(rows), a * x + b * y + c * z
+
+
+def _adjugate4(w: Array) -> tuple[Array, Array]:
+    """By the 2 x 2 minors of the upper (s) and the lower (t) half."""
+    (a, b, c, d), (e, f, g, h), (i, j, k, l), (m, n, o, p) = w  # noqa: E741
+    s = (a * f - b * e, a * g - c * e, a * h - d * e, b * g - c * f, b * h - d * f, c * h - d * g)
+    t = (i * n - j * m, i * o - k * m, i * p - l * m, j * o - k * n, j * p - l * n, k * p - l * o)
+    rows = [
+        [f * t[5] - g * t[4] + h * t[3], -b * t[5] + c * t[4] - d * t[3]],
+        [-e * t[5] + g * t[2] - h * t[1], a * t[5] - c * t[2] + d * t[1]],
+        [e * t[4] - f * t[2] + h * t[0], -a * t[4] + b * t[2] - d * t[0]],
+        [-e * t[3] + f * t[1] - g * t[0], a * t[3] - b * t[1] + c * t[0]],
+    ]
+    rows[0] += [n * s[5] - o * s[4] + p * s[3], -j * s[5] + k * s[4] - l * s[3]]
+    rows[1] += [-m * s[5] + o * s[2] - p * s[1], i * s[5] - k * s[2] + l * s[1]]
+    rows[2] += [m * s[4] - n * s[2] + p * s[0], -i * s[4] + j * s[2] - l * s[0]]
+    rows[3] += [-m * s[3] + n * s[1] - o * s[0], i * s[3] - j * s[1] + k * s[0]]
+    determinant = s[0] * t[5] - s[1] * t[4] + s[2] * t[3] + s[3] * t[2] - s[4] * t[1] + s[5] * t[0]
+    return _rows(rows), determinant

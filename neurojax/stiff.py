@@ -1,0 +1,302 @@
+"""The hot loop: many stiff devices, each at its own pace through its own waveform.
+
+    dy/dt = rate(member, y, v(t)),    v piecewise linear between knots
+
+All lanes (one a device) sit in one `while_loop`, but no lane waits for another: each has its own segment
+of the waveform, its own time within it, its own step size. No step crosses a knot, within a segment the
+voltage is a straight line whose slope enters the step exactly, and times are counted from the last knot,
+with compensation, so that picoseconds in a sweep of seconds survive float32 too. Steps are those of
+`_rodas.py`; the gradient of the whole run is in `_adjoint.py`; `simulate.py` is the friendly way in.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from neurojax._rodas import Step, interpolate, rodas4
+
+RUNNING, TOO_MANY, TOO_SMALL = 0, 1, 2
+MEANING = {
+    TOO_MANY: "more than max_steps steps were needed",
+    TOO_SMALL: "the step size vanished (the state runs away, or a rate is not finite)",
+}
+MANY_LANES = 256
+"""From here on the stages are written out: slower to compile, quicker to run."""
+RAMP = 0.25
+"""Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
+
+Rate = Callable[[Any, Array, Array], Array]
+"""(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
+
+
+class Drive(NamedTuple):
+    """Waveform and sample times, shared by all lanes or with a leading lane axis.
+
+    t: knots (s), (K,) or (lanes, K). v: (K, *ports) or (lanes, K, *ports). ts: samples, (S,) or (lanes, S).
+    """
+
+    t: Array
+    v: Array
+    ts: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """What is static: bound on the steps, and the window of samples that one step may pass."""
+
+    max_steps: int
+    window: int = 4
+    unroll: bool = False
+
+
+class Lanes(NamedTuple):
+    """What every lane carries from step to step."""
+
+    k: Int[Array, " lanes"]
+    tau: Float[Array, " lanes"]
+    rest: Float[Array, " lanes"]
+    h: Float[Array, " lanes"]
+    error: Float[Array, " lanes"]
+    y: Float[Array, "n lanes"]
+    s: Int[Array, " lanes"]
+    taken: Int[Array, " lanes"]
+    tried: Int[Array, " lanes"]
+    code: Int[Array, " lanes"]
+
+
+class Segment(NamedTuple):
+    """The straight piece of the waveform on which a lane is."""
+
+    start: Array
+    length: Array
+    v: Array
+    slope: Array
+
+
+class Move(NamedTuple):
+    """One attempted step: from where, how far, whether it ends the segment, whether it counts, what came out.
+
+    ids, inside: the samples that it may pass and those that it does, (window, lanes); fraction: where in the step.
+    """
+
+    segment: Segment
+    h: Array
+    end: Array
+    accepted: Array
+    step: Step
+    ids: Array
+    inside: Array
+    fraction: Array
+
+
+class Solution(NamedTuple):
+    """States at the samples (lanes, S, n), steps tried and result code of each lane (0 is success)."""
+
+    y: Float[Array, "lanes samples n"]
+    steps: Int[Array, " lanes"]
+    code: Int[Array, " lanes"]
+
+
+def control(lanes: int, samples: int, max_steps: int) -> Control:
+    return Control(max_steps, max(2, min(8, samples // 100)), lanes >= MANY_LANES)
+
+
+def integrate(
+    rate: Rate, members: Any, axes: Any, drive: Drive, y0: Float[Array, "n lanes"], rtol: Array, atol: Array, how: Control
+) -> Solution:
+    """Integrate all lanes from the first knot to the last. Differentiable forwards.
+
+    Args:
+        rate: of one lane; must not close over traced values. members: its first argument for all lanes.
+        axes: tree prefix of `members`, 0 where a leaf has a leading lane axis and None where it is shared.
+        drive: waveform and samples. y0: initial states. rtol, atol: of the local error of a step.
+    """
+    solution, _ = run(rate, members, axes, drive, y0, rtol, atol, how)
+    return solution
+
+
+def run(rate, members, axes, drive, y0, rtol, atol, how: Control, every: int = 0):
+    """`integrate`, which also keeps the lanes as they were after each `every` accepted steps (for the adjoint)."""
+    lanes, samples = y0.shape[1], drive.ts.shape[-1]
+    out = jnp.full((samples, *y0.shape), jnp.nan, y0.dtype)
+    marks = None if not every else start_marks(drive, y0, how, every)
+
+    def unfinished(carry):
+        return jnp.any(is_active(carry[0], drive))
+
+    def body(carry):
+        now, out, marks = carry
+        if marks is not None:
+            marks = _mark(marks, now, every)
+        following, move = attempt(rate, members, axes, drive, now, is_active(now, drive), rtol, atol, how)
+        values = between(now.y, move.step, move.fraction)
+        ids = jnp.where(move.inside, move.ids, samples)
+        out = out.at[ids, :, jnp.arange(lanes, dtype=jnp.int32)[None]].set(jnp.moveaxis(values, 1, 2), mode="drop")
+        return following, out, marks
+
+    end, out, marks = lax.while_loop(unfinished, body, (begin(drive, y0), out, marks))
+    # Samples at the very end, however many, and NaN where a lane did not get there.
+    left = jnp.arange(samples, dtype=jnp.int32)[:, None] >= end.s[None]
+    last = jnp.where(end.code == RUNNING, end.y, jnp.nan)
+    out = jnp.where(left[:, None, :], last[None], out)
+    return Solution(jnp.moveaxis(out, 2, 0), end.tried, end.code), (end, marks)
+
+
+def begin(drive: Drive, y0: Array) -> Lanes:
+    """All lanes before the first step."""
+    lanes, dtype = y0.shape[1], y0.dtype
+    zero, none = jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32)
+    first = _pick(_next_segment(drive.t), none)
+    lengths = segment_at(drive, first).length
+    return Lanes(first, zero, zero, lax.stop_gradient(1e-3 * lengths), jnp.ones(lanes, dtype), y0, none, none, none, none)
+
+
+def is_active(lanes: Lanes, drive: Drive) -> Array:
+    return (lanes.k < drive.t.shape[-1] - 1) & (lanes.code == RUNNING)
+
+
+def attempt(rate, members, axes, drive: Drive, lanes: Lanes, active, rtol, atol, how: Control) -> tuple[Lanes, Move]:
+    """One step of every active lane, accepted or not."""
+    segment = segment_at(drive, lanes.k)
+    size, end = _size(drive, lanes, segment, how)
+    # The size is a number, not a function of the parameters; it stretches with the segment alone.
+    h = lax.stop_gradient(size / segment.length) * segment.length
+    v = segment.v + over_ports(segment.slope, lanes.tau)
+    step = stepper(rate, axes, how)(members, lanes.y, v, segment.slope, h)
+    allowed = atol + rtol * jnp.maximum(jnp.abs(lanes.y), jnp.abs(step.y))
+    error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
+    finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(step.y), axis=0)
+    error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
+    accepted = active & (error <= 1)
+    move = Move(segment, h, end, accepted, step, *passed(drive, lanes.s, segment, lanes.tau, h, accepted, how))
+    return _after(drive, lanes, move, active, error, finite, how), move
+
+
+def stepper(rate: Rate, axes: Any, how: Control) -> Callable[..., Step]:
+    """`rodas4` over all lanes: states have the lane axis last, everything else first."""
+
+    def one(member, y, v, slope, h):
+        return rodas4(lambda y, v: rate(member, y, v), y, v, slope, h, unroll=how.unroll)
+
+    return jax.vmap(one, in_axes=(axes, -1, 0, 0, 0), out_axes=-1)
+
+
+def passed(drive: Drive, s, segment: Segment, tau, h, accepted, how: Control) -> tuple[Array, Array, Array]:
+    """Samples within a step: indices, whether they count, and their fraction of the step, (window, lanes) each."""
+    samples = drive.ts.shape[-1]
+    ids = s[None] + jnp.arange(how.window, dtype=jnp.int32)[:, None]
+    at = _pick(drive.ts, jnp.minimum(ids, samples - 1))
+    since = at - (segment.start + tau)[None]
+    slack = 4 * jnp.finfo(h.dtype).eps * (jnp.abs(at) + segment.length[None])
+    inside = accepted[None] & (ids < samples) & (since <= h[None] + slack)
+    return ids, inside, jnp.clip(since / h[None], 0.0, 1.0)
+
+
+def between(y0: Array, step: Step, fraction: Array) -> Array:
+    """The states (window, n, lanes) at fractions (window, lanes) of a step."""
+    return interpolate(y0[None], Step(*(a[None] for a in step)), fraction[:, None])
+
+
+def _size(drive: Drive, lanes: Lanes, segment: Segment, how: Control) -> tuple[Array, Array]:
+    """How far this step may go, and whether that is the end of the segment."""
+    remaining = segment.length - lanes.tau
+    ramp = segment.slope != 0
+    ramp = ramp if ramp.ndim == 1 else jnp.any(ramp, axis=-1)
+    size = jnp.where(ramp, jnp.minimum(lanes.h, RAMP * segment.length), lanes.h)
+    size = jnp.where(size > 0.95 * remaining, remaining, size)
+    ahead = lanes.s + how.window - 1
+    samples = drive.ts.shape[-1]
+    window = _pick(drive.ts, jnp.minimum(ahead, samples - 1)) - segment.start - lanes.tau
+    size = jnp.where((ahead < samples) & (window > 0), jnp.minimum(size, window), size)
+    return size, size >= remaining
+
+
+def _after(drive, lanes: Lanes, move: Move, active, error, finite, how: Control) -> Lanes:
+    """The lanes after a step: time, sample pointer, next step size (PI control), result code."""
+    accepted, ended = move.accepted, move.accepted & move.end
+    grow = jnp.clip(0.9 * error**-0.175 * lanes.error**0.1, 0.2, 6.0)
+    grow = jnp.where(finite, jnp.where(accepted, grow, jnp.minimum(grow, 0.9)), 0.1)
+    h = lax.stop_gradient(move.h) * grow
+    # A step cut short by a knot or a sample says nothing against the longer one.
+    h = jnp.where(accepted & (grow > 1), jnp.maximum(h, lanes.h), h)
+    moved = move.h + lanes.rest
+    tau = lanes.tau + moved
+    rest = moved - (tau - lanes.tau)
+    zero = jnp.zeros_like(tau)
+    k = _pick(_next_segment(drive.t), jnp.minimum(lanes.k + 1, drive.t.shape[-1] - 1))
+    tried = lanes.tried + active.astype(jnp.int32)
+    small = jnp.asarray(1e-20 if tau.dtype == jnp.float64 else 1e-14, tau.dtype)
+    code = jnp.where(active & ~accepted & (move.h < small * move.segment.length), jnp.int32(TOO_SMALL), lanes.code)
+    code = jnp.where(active & (tried >= how.max_steps) & ~(ended & (k >= drive.t.shape[-1] - 1)), jnp.int32(TOO_MANY), code)
+    return Lanes(
+        jnp.where(ended, k, lanes.k),
+        jnp.where(ended, zero, jnp.where(accepted, tau, lanes.tau)),
+        jnp.where(ended, zero, jnp.where(accepted, rest, lanes.rest)),
+        jnp.where(active, h, lanes.h),
+        jnp.where(accepted, error, lanes.error),
+        jnp.where(accepted, move.step.y, lanes.y),
+        lanes.s + jnp.sum(move.inside, axis=0, dtype=jnp.int32),
+        lanes.taken + accepted.astype(jnp.int32),
+        tried,
+        code,
+    )
+
+
+def segment_at(drive: Drive, k: Array) -> Segment:
+    """The piece of the waveform behind knot `k` of each lane."""
+    k = jnp.minimum(k, drive.t.shape[-1] - 2)
+    a, b = _pick(drive.t, k), _pick(drive.t, k + 1)
+    # Finished lanes may rest on a jump, which has no length.
+    length = jnp.where(b > a, b - a, jnp.ones_like(a))
+    v = _pick(drive.v, k, drive.t.ndim)
+    rise = _pick(drive.v, k + 1, drive.t.ndim) - v
+    return Segment(a, length, v, over_ports(rise, 1 / length))
+
+
+def over_ports(ports: Array, scale: Array) -> Array:
+    """(lanes, *ports) times (lanes,)."""
+    return ports * scale.reshape(scale.shape + (1,) * (ports.ndim - 1))
+
+
+def _pick(table: Array, k: Array, ndim: int | None = None) -> Array:
+    """table[k] for a shared table (K, ...), table[lane, k] for one with lanes (lanes, K, ...); k is (..., lanes)."""
+    if (table.ndim if ndim is None else ndim) == 1:
+        return table[k]
+    return table[jnp.arange(table.shape[0], dtype=jnp.int32), k]
+
+
+def _next_segment(t: Array) -> Array:
+    """For each knot the first segment at or after it that has a length; the last knot if there is none."""
+    last = t.shape[-1] - 1
+    here = jnp.arange(last, dtype=jnp.int32)
+    real = jnp.where(jnp.diff(t) > 0, here, last)
+    following = lax.cummin(real, axis=real.ndim - 1, reverse=True)
+    return jnp.concatenate([following, jnp.full((*t.shape[:-1], 1), last, jnp.int32)], axis=-1)
+
+
+def start_marks(drive: Drive, y0: Array, how: Control, every: int) -> Lanes:
+    """Room for the lanes after every `every` accepted steps: a leading axis on each field."""
+    room = how.max_steps // every + 1
+    return jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), begin(drive, y0))
+
+
+def _mark(marks: Lanes, now: Lanes, every: int) -> Lanes:
+    row = jnp.where(now.taken % every == 0, now.taken // every, marks.k.shape[0])
+    return put(marks, row, now)
+
+
+def put(tables: Any, row: Array, values: Any) -> Any:
+    """values (*, lanes) into tables (rows, *, lanes) at row (lanes,); a row beyond the end is dropped."""
+    lane = jnp.arange(row.shape[0], dtype=jnp.int32)
+
+    def one(table, value):
+        if value.ndim == 1:
+            return table.at[row, lane].set(value, mode="drop")
+        return table.at[row, :, lane].set(value.T, mode="drop")
+
+    return jax.tree.map(one, tables, values)
