@@ -16,30 +16,35 @@ from jaxtyping import Array, Float
 Scalar = Float[Array, ""]
 
 
-def _search(f: Callable[[Scalar], Scalar], start: Scalar, lower: Scalar, upper: Scalar, max_steps: int) -> Scalar:
+def _search(
+    f: Callable[[Scalar], Scalar], start: Scalar, lower: Scalar, upper: Scalar, tolerance: Scalar, max_steps: int
+) -> Scalar:
     eps = 4 * jnp.finfo(start.dtype).eps
 
     def unfinished(carry):
-        _, lo, hi, move, step = carry
-        scale = jnp.maximum(jnp.abs(lo), jnp.abs(hi))
-        return (step < max_steps) & (move > eps * scale) & (hi - lo > eps * scale)
+        _, lo, hi, move, _, found, step = carry
+        scale = eps * jnp.maximum(jnp.abs(lo), jnp.abs(hi))
+        return (step < max_steps) & ~found & (move > scale) & (hi - lo > scale)
 
     def improve(carry):
-        y, lo, hi, move, step = carry
+        y, lo, hi, move, converging, _, step = carry
         value, slope = jax.jvp(f, (y,), (jnp.ones_like(y),))
         lo, hi = jnp.where(value < 0, y, lo), jnp.where(value >= 0, y, hi)
         newton = y - value / jnp.where(slope > 0, slope, jnp.ones_like(slope))
-        # Bisect also where Newton only creeps (the steep side of an exponential).
-        quick = jnp.abs(newton - y) <= 0.5 * move
-        inside = (slope > 0) & (newton > lo) & (newton < hi) & quick
-        following = jnp.where(inside, newton, 0.5 * (lo + hi))
+        size = jnp.abs(newton - y)
+        least = tolerance + eps * jnp.maximum(jnp.abs(y), jnp.finfo(y.dtype).tiny)
         # A Newton step that leaves the bracket by rounding alone means that y is the root already.
-        done = (slope > 0) & (jnp.abs(newton - y) <= eps * jnp.maximum(jnp.abs(y), jnp.finfo(y.dtype).tiny))
-        following = jnp.where(done, y, following)
-        return following, lo, hi, jnp.abs(following - y), step + 1
+        done = (slope > 0) & (size <= least)
+        # Bisect also where Newton only creeps (the steep side of an exponential).
+        inside = (slope > 0) & (newton > lo) & (newton < hi) & (size <= 0.5 * move)
+        # Two Newton steps in a row tell the third: errors go as e, c e^2, so size^3/move^2 is left.
+        found = done | (inside & converging & (size * (size / move) ** 2 <= least))
+        following = jnp.where(done, y, jnp.where(inside, newton, 0.5 * (lo + hi)))
+        return following, lo, hi, jnp.abs(following - y), inside, found, step + 1
 
     far = jnp.maximum(upper - lower, jnp.abs(upper)) + 1
-    carry = (jnp.clip(start, lower, upper), lower, upper, far, jnp.zeros((), jnp.int32))
+    no = jnp.zeros((), bool)
+    carry = (jnp.clip(start, lower, upper), lower, upper, far, no, no, jnp.zeros((), jnp.int32))
     return lax.while_loop(unfinished, improve, carry)[0]
 
 
@@ -49,6 +54,7 @@ def solve_increasing(
     upper: Scalar,
     *,
     start: Scalar | None = None,
+    tolerance: float = 0.0,
     max_steps: int = 100,
 ) -> Scalar:
     """The root of an increasing scalar function between two bounds.
@@ -57,6 +63,8 @@ def solve_increasing(
         f: increasing and differentiable; may close over traced values (gradients flow to them).
         lower, upper: a bracket with f(lower) <= 0 <= f(upper); outside of it the nearer end is returned.
         start: first guess (the middle of the bracket if none).
+        tolerance: change of y below which it is found, beside the rounding of y; for roots near zero of an
+            f that rounds more coarsely than its root, as the search would bisect in that noise.
         max_steps: bound on the iterations; bisection alone needs about 60 in float64.
 
     Returns:
@@ -66,7 +74,7 @@ def solve_increasing(
     guess = 0.5 * (lower + upper) if start is None else lax.stop_gradient(start)
 
     def solve(fun, y0):
-        return _search(fun, y0, lower, upper, max_steps)
+        return _search(fun, y0, lower, upper, jnp.asarray(tolerance, y0.dtype), max_steps)
 
     def tangent_solve(linear, rhs):
         return rhs / linear(jnp.ones_like(rhs))

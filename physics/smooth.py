@@ -62,14 +62,15 @@ def blend(negative: Real, positive: Real, x: Real, width: Real | float) -> Real:
 
 
 def limit_current(i: Real, limit: Real, sharpness: int = 8) -> Real:
-    """The current i under a compliance: i / (1 + |i/limit|^p)^(1/p), p = `sharpness` (even)."""
+    """The current i under a compliance: i / (1 + |i/limit|^p)^(1/p), p = `sharpness` (a power of two)."""
     ratio = jnp.abs(i) / limit
-    small = jnp.minimum(ratio, 1.0)
-    large = jnp.maximum(ratio, 1.0)
-    # One of the two forms has powers of a number below one only, so nothing overflows.
-    below = i / (1 + small**sharpness) ** (1 / sharpness)
-    above = jnp.sign(i) * limit / (1 + (1 / large) ** sharpness) ** (1 / sharpness)
-    return jnp.where(ratio < 1.0, below, above)
+    free = ratio < 1
+    # Powers of a number below one only, so nothing overflows; square roots, as a general power costs ten times more.
+    small = jnp.where(free, ratio, 1 / jnp.where(free, jnp.ones_like(ratio), ratio))
+    root = 1 + small**sharpness
+    for _ in range(sharpness.bit_length() - 1):
+        root = jnp.sqrt(root)
+    return jnp.where(free, i, jnp.sign(i) * limit) / root
 
 
 def saturate(x: Real, limit: Real | float) -> Real:
