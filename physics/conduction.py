@@ -27,12 +27,13 @@ def thermionic_emission(v: Real, area: Real, richardson: Real, barrier: Real, te
 
 
 def schottky_lowering(potential: Real, density: Real, charges: Real, permittivity: Real) -> Real:
-    """Image-force lowering [q^3 z N psi / (8 pi^2 eps^3)]^(1/4) in eV, psi >= 0 in V.
+    """Image-force lowering [q^3 z N psi / (8 pi^2 eps^3)]^(1/4) in eV; psi >= 0 in V, `permittivity` is eps/eps0.
 
     Sze and Ng, Physics of Semiconductor Devices (2007), section 3.2.4.
     """
-    fourth = constants.Q * charges * density * potential / (8 * jnp.pi**2 * permittivity)
-    return (fourth * (constants.Q / permittivity) ** 2) ** 0.25
+    # As the root of a field times a length, float32 gradients do not overflow.
+    field = jnp.sqrt(constants.Q / constants.EPS_0 * charges * density * potential / (8 * jnp.pi**2 * permittivity))
+    return jnp.sqrt(constants.Q / constants.EPS_0 * field / permittivity)
 
 
 def ekv(overdrive: Real, thermal: Real) -> Real:
