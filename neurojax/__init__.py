@@ -32,7 +32,6 @@ from neurojax.instrument import Instrument as Instrument
 from neurojax.profile import Profile as Profile
 from neurojax.profile import profile as profile
 from neurojax.record import Record as Record
-from neurojax.rosenbrock import Rodas4 as Rodas4
 from neurojax.simulate import simulate as simulate
 from neurojax.trace import PulseTrace as PulseTrace
 from neurojax.trace import Trace as Trace

@@ -61,7 +61,9 @@ def _is_primal(a: Any) -> bool:
     return hasattr(a, "perturbed")
 
 
-def _reverse(rate, axes, asked, still, rtol, atol, how, every, end: Lanes, marks: Lanes, cotangent) -> tuple[Any, Array]:
+def _reverse(
+    rate, axes, asked, still, rtol, atol, how, every, end: Lanes, marks: Lanes, cotangent
+) -> tuple[Any, Array]:
     """Gradients of the asked leaves, and of the initial state."""
     members, drive = eqx.combine(asked, still)
     seeds = jnp.moveaxis(cotangent, 0, 2)

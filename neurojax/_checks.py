@@ -10,12 +10,23 @@ from neurojax.errors import DataError
 MIN_POINTS = 8
 
 
+def check_ports(data: Any) -> None:
+    """Voltages and currents of several ports have one shape (n, ports)."""
+    v, i = np.shape(data.v), np.shape(data.i)
+    if len(v) == 2 and (v != i or v[1] < 2):
+        raise DataError(
+            f"{data.name}: v has shape {v} and i {i}. Several ports need both as (n, ports); fill the current of a "
+            "port that was not measured with NaN."
+        )
+
+
 def check_columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS) -> None:
-    """Make float64 columns of one length without NaN."""
+    """Make float64 columns of one length without NaN (but for a current of a port that is NaN throughout)."""
     lengths = {}
+    several = np.ndim(getattr(data, "v", 0.0)) == 2
     for name in names:
         column = np.array(getattr(data, name), dtype=float)
-        if column.ndim != 1:
+        if column.ndim != 1 and not (several and name in ("v", "i")):
             raise DataError(f"{data.name}: {name} must be one column, got an array of shape {column.shape}.")
         column.setflags(write=False)
         object.__setattr__(data, name, column)
@@ -23,17 +34,20 @@ def check_columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS) ->
     if len(set(lengths.values())) > 1:
         raise DataError(f"{data.name}: columns of different length {lengths}. Cut them to the same samples.")
     for name in names:
-        bad = np.flatnonzero(~np.isfinite(getattr(data, name)))
-        if bad.size:
-            raise DataError(
-                f"{data.name}: {name} is {getattr(data, name)[bad[0]]} at sample {bad[0]} ({bad.size} in all). "
-                "Remove or repair these rows; nothing is dropped silently."
-            )
+        table = getattr(data, name).reshape(lengths[name], -1)
+        for k, column in enumerate(table.T):
+            bad = np.flatnonzero(~np.isfinite(column))
+            if bad.size and not (several and name == "i" and np.isnan(column).all() and np.isfinite(table).any()):
+                label = f"{name}[:, {k}]" if table.shape[1] > 1 else name
+                raise DataError(
+                    f"{data.name}: {label} is {column[bad[0]]} at sample {bad[0]} ({bad.size} in all). "
+                    "Remove or repair these rows; nothing is dropped silently."
+                )
     if lengths[names[0]] < least:
         raise DataError(f"{data.name}: only {lengths[names[0]]} samples; at least {least} are needed.")
     if data.sigma is not None:
         sigma = np.array(data.sigma, dtype=float)
-        if sigma.shape != getattr(data, names[0]).shape or not np.all(sigma > 0):
+        if sigma.shape != getattr(data, names[-1]).shape or not np.all(sigma > 0):
             raise DataError(f"{data.name}: sigma needs one positive number a sample, got shape {sigma.shape}.")
         object.__setattr__(data, "sigma", sigma)
 
@@ -66,7 +80,7 @@ def chosen(mask: Any, n: int, name: str) -> np.ndarray:
 
 def summary(data: Any, cycles: int = 1) -> str:
     """A few lines about measured data."""
-    floor, relative = data.noise()
+    floor, relative = (float(np.nanmax(a)) for a in data.noise())
     lines = [repr(data), f"noise: floor {floor:.3g}, relative {100 * relative:.3g} %"]
     lines += [f"cycles: {cycles}"] * (cycles > 1) + [f"source: {data.source}"] * bool(data.source)
     return "\n".join([*lines, *(f"note: {note}" for note in data.notes)])

@@ -25,44 +25,62 @@ from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
-from neurojax.residual import Data, ResidualKind, Spec, as_arrays, residuals_and_jacobian
+from neurojax.simulate import tolerances
+from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian
 from neurojax.trace import PulseTrace, Trace
 from physics.device import AbstractDevice, Environment
 from physics.quantity import Parameter, parameters, suggest
+
+
+SCREEN_LANES, SCREEN_STEPS = 512, 3000
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """A fit made ready: what is compared with what, and which numbers may move."""
 
-    device: AbstractDevice
-    instrument: Instrument
-    env: Environment
+    model: Model
     traces: tuple[Trace | PulseTrace, ...]
     names: tuple[str, ...]
     declared: tuple[Parameter, ...]
-    box: Box
     data: Data
     mask: np.ndarray
     held_out: np.ndarray
     spec: Spec
 
+    @property
+    def device(self) -> AbstractDevice:
+        return self.model.device
+
+    @property
+    def box(self) -> Box:
+        return self.model.box
+
     def evaluate(self, theta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted samples."""
-        starts, lanes = theta.shape[0], max(theta.shape[0], 1)
-        r, jacobian, ok = residuals_and_jacobian(
-            jnp.asarray(theta), self.box, self.data, self.device, self.instrument, self.env, self.spec
-        )
-        del lanes
+        """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted observations; NaN where it failed."""
+        r, jacobian, ok = residuals_and_jacobian(jnp.asarray(theta), self.model, self.data, self.spec)
         r, jacobian = np.asarray(r, dtype=float), np.asarray(jacobian, dtype=float)
-        failed = ~np.asarray(ok)
-        r = np.where(failed[:, :, None], np.nan, r)
+        r = np.where(np.asarray(ok)[:, :, None], r, np.nan)
         use = weights > 0
-        return r[:, use].reshape(starts, -1) * weights[use], jacobian[:, use] * weights[use][:, None]
+        return r[:, use].reshape(len(theta), -1) * weights[use], jacobian[:, use] * weights[use][:, None]
+
+    def costs(self, theta: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Half the sum of squares of each of many candidates, infinite where it failed: cheap and coarse."""
+        loose = dataclasses.replace(self.model, rtol=jnp.maximum(self.model.rtol, 1e-4), atol=self.model.atol)
+        few = self.spec._replace(max_steps=min(self.spec.max_steps, SCREEN_STEPS + 40 * self.data.wave_t.shape[1]))
+        chunk = max(1, min(len(theta), SCREEN_LANES // len(self.data.index)))
+        found = []
+        for part in np.array_split(theta, -(-len(theta) // chunk)):
+            padded = np.concatenate([part, np.repeat(part[-1:], chunk - len(part), axis=0)])
+            r, ok = (np.asarray(a) for a in residuals(jnp.asarray(padded), loose, self.data, few))
+            with np.errstate(over="ignore", invalid="ignore"):
+                cost = 0.5 * np.sum(np.where(weights > 0, r * weights, 0.0) ** 2, axis=(1, 2))
+            found.append(np.where(ok.all(axis=1) & np.isfinite(cost), cost, np.inf)[: len(part)])
+        return np.concatenate(found)
 
     def weights(self, window: float = 1.0) -> np.ndarray:
-        """One for the samples to be fitted (first `window` of each trace), zero for the rest."""
-        ts = np.asarray(self.data.ts)
+        """One for the observations to be fitted (first `window` of each trace), zero for the rest."""
+        ts = np.take_along_axis(np.asarray(self.data.ts), np.asarray(self.data.at), axis=1)
         first, last = ts[:, :1], ts[:, -1:]
         inside = ts <= first + window * (last - first) * (1 + 1e-9)
         return (self.mask & ~self.held_out & inside).astype(float)
@@ -150,8 +168,7 @@ def prepare(
     wrong = [type(t).__name__ for t in traces if not isinstance(t, Trace | PulseTrace)]
     if wrong:
         raise FitError(f"traces must be Trace or PulseTrace (from read_csv), got {wrong[0]}.")
-    if device.port_shape:
-        raise FitError(f"{type(device).__name__} has {len(device.terminals)} terminals; fit takes two-terminal traces.")
+    _check_kinds(device, traces)
     if residual not in ("asinh", "linear"):
         raise FitError(f"residual = {residual!r} must be 'asinh' or 'linear'.")
     if not 0 <= holdout < 0.9:
@@ -163,14 +180,31 @@ def prepare(
     }
     names = _free_names(device, known, free, fixed or {}, per_trace, bounds or {})
     index, expanded, declared = _layout(names, known, tuple(per_trace), len(traces))
-    data, mask = as_arrays(traces, index)
+    data, mask = as_arrays(traces, index, device.port_shape)
     held = _blocks(mask, holdout)
     ours = tuple(n for n in names if not n.startswith("instrument."))
     theirs = tuple(n.removeprefix("instrument.") for n in names if n.startswith("instrument."))
-    spec = Spec(ours, theirs, residual, rtol, atol, max_steps)
+    spec = Spec(ours, theirs, residual, isinstance(traces[0], PulseTrace), max_steps)
     limits = {e: (bounds or {})[e.split("[")[0]] for e in expanded if e.split("[")[0] in (bounds or {})}
     env = Environment() if env is None else env
-    return Problem(device, instrument, env, traces, expanded, declared, box(declared, limits), data, mask, held, spec)
+    model = Model(box(declared, limits), device, instrument, env, *tolerances(rtol, atol, data.ts.dtype))
+    return Problem(model, traces, expanded, declared, data, mask, held, spec)
+
+
+def _check_kinds(device: AbstractDevice, traces: tuple[Trace | PulseTrace, ...]) -> None:
+    name = type(device).__name__
+    if len({type(t) for t in traces}) > 1:
+        raise FitError(
+            "traces must be all Trace or all PulseTrace. Fit sweeps and pulse sequences one after the other."
+        )
+    for t in traces:
+        if isinstance(t, Trace) and t.ports != device.port_shape:
+            raise FitError(
+                f"{name} has {len(device.terminals)} terminals, so voltages of shape (n, *{device.port_shape}); "
+                f"{t.name!r} has {t.v.shape}. Give each port ({', '.join(device.terminals[:-1])}) a column."
+            )
+        if isinstance(t, PulseTrace) and t.v_read != traces[0].v_read:
+            raise FitError(f"{t.name!r} is read at {t.v_read} V, the first at {traces[0].v_read} V: fit them apart.")
 
 
 def _free_names(device, known, free, fixed, per_trace, bounds) -> tuple[str, ...]:
@@ -280,7 +314,7 @@ def _screened(problem, key, n_starts, use_current, screen, window, current) -> l
     count = n_starts * screen
     s = (np.stack([rng.permutation(count) for _ in range(p)], axis=1) + rng.random((count, p))) / count
     candidates = np.log(s) - np.log1p(-s)
-    costs = np.concatenate([levenberg.evaluate(evaluate, c)[0] for c in candidates.reshape(screen, n_starts, p)])
+    costs = problem.costs(candidates, weights)
     chosen = candidates[np.argsort(costs, kind="stable")[:n_starts]]
     if use_current:
         chosen[-1] = current

@@ -131,7 +131,7 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     directions = identify.words(problem.names, _relative(problem, values, covariance))
     fit = Fit(
         device=with_values(problem.device, _first(problem, estimates, "device")),
-        instrument=with_values(problem.instrument, _first(problem, estimates, "instrument")),
+        instrument=with_values(problem.model.instrument, _first(problem, estimates, "instrument")),
         estimates=estimates, covariance=covariance, rms_error=rms, rms_unit=unit, rms_of_range=of_range,
         held_out_rms=held, chi2_reduced=reduced, n_points=n,
         aic=n * np.log(chi2 / n) + 2 * len(theta), bic=n * np.log(chi2 / n) + len(theta) * np.log(n),
@@ -174,11 +174,7 @@ def _relative(problem, values, covariance) -> np.ndarray:
 
 def _model(problem, theta) -> list[np.ndarray]:
     """Model values on the samples of each trace."""
-    whole = np.asarray(
-        predictions(
-            jnp.asarray(theta), problem.box, problem.data, problem.device, problem.instrument, problem.env, problem.spec
-        )
-    )
+    whole = np.asarray(predictions(jnp.asarray(theta), problem.model, problem.data, problem.spec))
     rows, out = [w[m] for w, m in zip(whole, problem.mask, strict=True)], []
     for trace in problem.traces:
         pieces = len(trace.amplitude) if getattr(trace, "independent", False) else 1
@@ -189,7 +185,7 @@ def _model(problem, theta) -> list[np.ndarray]:
 
 def _misfit(problem, r, fitted, model) -> tuple[float, float, str, float]:
     y = np.asarray(problem.data.y)[problem.mask]
-    floor = np.broadcast_to(np.asarray(problem.data.floor)[:, None], problem.mask.shape)[problem.mask]
+    floor = np.asarray(problem.data.floor)[problem.mask]
     difference = np.concatenate(model) - y
     of_range = float(np.sqrt(np.mean(difference[fitted] ** 2)) / np.ptp(y))
     if problem.spec.residual == "linear":

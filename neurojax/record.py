@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from physics.quantity import parameters
 
@@ -23,7 +23,7 @@ class Record(eqx.Module):
         power: electrical power taken from the source (W), shape (n,).
         energy: its integral by the trapezoidal rule over the samples (J), shape (n,).
         steps: solver steps taken (accepted and rejected).
-        ok: whether the solver reached the end, one a member.
+        code: 0 where the solver reached the end, one a member; `stiff.MEANING` has the words for the others.
     """
 
     t: Float[Array, " n"]
@@ -33,7 +33,12 @@ class Record(eqx.Module):
     power: Float[Array, "*members_n"]
     energy: Float[Array, "*members_n"]
     steps: Array
-    ok: Bool[Array, "*members"]
+    code: Int[Array, "*members"]
+
+    @property
+    def ok(self) -> Bool[Array, "*members"]:
+        """Whether the solver reached the end, one a member."""
+        return self.code == 0
 
     @property
     def states(self) -> dict[str, Array]:
@@ -56,7 +61,7 @@ class Record(eqx.Module):
 
     def member(self, k: int) -> "Record":
         """Record of member `k` of a population."""
-        taken = jax.tree.map(lambda a: a[k], (self.v, self.i, self.x, self.power, self.energy, self.steps, self.ok))
+        taken = jax.tree.map(lambda a: a[k], (self.v, self.i, self.x, self.power, self.energy, self.steps, self.code))
         return Record(self.t, *taken)
 
     def plot(self, ax: Any = None, *, kind: str = "iv") -> Any:
@@ -66,7 +71,7 @@ class Record(eqx.Module):
         return plot.record(self, ax=ax, kind=kind)
 
     def __repr__(self) -> str:
-        if isinstance(self.t, Tracer) or not hasattr(self.ok, "shape"):
+        if isinstance(self.t, Tracer) or not hasattr(self.code, "shape"):
             return "Record(traced)"
         members = f"{self.ok.size} members, {int(np.sum(self.ok))} ok, " if self.ok.ndim else ""
         energy = np.asarray(self.energy)[..., -1]

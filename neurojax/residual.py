@@ -11,18 +11,19 @@ decades of current count alike. Derivatives come from JAX; no gradient is writte
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
-from neurojax.rosenbrock import Rodas4
-from neurojax.simulate import solve
+from neurojax.simulate import Members, member_axes, solve, start_states
+from neurojax.stiff import Drive
 from neurojax.trace import PulseTrace, Trace
+from neurojax.waveform import interpolate
 from physics.device import AbstractDevice, Environment
 from physics.quantity import with_values
 
@@ -30,17 +31,26 @@ ResidualKind = Literal["asinh", "linear"]
 
 
 class Data(eqx.Module):
-    """m traces padded to one shape. `v_read` is NaN where currents, not conductances, are compared."""
+    """m simulations padded to one shape: knots, n sample times, q observations.
+
+    Attributes:
+        wave_t, wave_v: (m, knots), (m, knots, *ports). ts: (m, n).
+        at, port: which sample time and which port each observation belongs to, int (m, q).
+        y, floor, sigma: observations, their noise floor and deviation, (m, q).
+        v_read: voltage of the readings (V); zero where currents are compared.
+        index: which entry of theta each named parameter of each simulation takes; int, (m, names).
+    """
 
     wave_t: Float[Array, "m knots"]
-    wave_v: Float[Array, "m knots"]
+    wave_v: Float[Array, "m knots *ports"]
     ts: Float[Array, "m n"]
-    y: Float[Array, "m n"]
-    floor: Float[Array, " m"]
-    sigma: Float[Array, "m n"]
-    v_read: Float[Array, " m"]
+    at: Any
+    port: Any
+    y: Float[Array, "m q"]
+    floor: Float[Array, "m q"]
+    sigma: Float[Array, "m q"]
+    v_read: Float[Array, ""]
     index: Any
-    """Which entry of theta each named parameter of each trace takes; int, shape (m, names)."""
 
 
 class Spec(NamedTuple):
@@ -49,115 +59,160 @@ class Spec(NamedTuple):
     device_names: tuple[str, ...]
     instrument_names: tuple[str, ...]
     residual: ResidualKind
-    rtol: float
-    atol: float
+    pulsed: bool
     max_steps: int
-    solver: diffrax.AbstractSolver = Rodas4()
 
 
-def as_arrays(traces: Sequence[Trace | PulseTrace], index: np.ndarray) -> tuple[Data, np.ndarray]:
-    """Pad the traces to a common shape; returns the data and the mask of real samples, shape (m, n).
+class Model(eqx.Module):
+    """What is simulated, apart from the free numbers."""
+
+    box: Box
+    device: AbstractDevice
+    instrument: Instrument
+    env: Environment
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+
+
+def as_arrays(
+    traces: Sequence[Trace | PulseTrace], index: np.ndarray, ports: tuple[int, ...]
+) -> tuple[Data, np.ndarray]:
+    """Pad the traces to a common shape; returns the data and the mask of real observations, shape (m, q).
 
     `index` has one row a trace; an independent pulse sequence becomes one simulation a pulse.
     """
-    rows: list[dict[str, Any]] = [piece for k, trace in enumerate(traces) for piece in _pieces(trace, index[k])]
-    knots, samples = max(len(r["wave_t"]) for r in rows), max(len(r["ts"]) for r in rows)
-    mask = np.stack([np.arange(samples) < len(r["ts"]) for r in rows])
+    rows: list[dict[str, Any]] = [piece for k, trace in enumerate(traces) for piece in _pieces(trace, index[k], ports)]
+    sizes = {name: max(len(r[name]) for r in rows) for name in ("wave_t", "ts", "y")}
+    mask = np.stack([np.arange(sizes["y"]) < len(r["y"]) for r in rows])
 
-    def padded(name: str, size: int) -> Array:
-        filled = [np.concatenate([r[name], np.full(size - len(r[name]), r[name][-1])]) for r in rows]
-        return jnp.asarray(np.stack(filled), dtype=jnp.result_type(float))
+    def padded(name: str, like: str, dtype: Any = None) -> Array:
+        filled = [np.concatenate([r[name], np.repeat(r[name][-1:], sizes[like] - len(r[name]), axis=0)]) for r in rows]
+        return jnp.asarray(np.stack(filled), dtype=jnp.result_type(float) if dtype is None else dtype)
 
-    def stacked(name: str) -> Array:
-        return jnp.asarray(np.stack([r[name] for r in rows]), dtype=jnp.result_type(float))
-
+    v_read = traces[0].v_read if isinstance(traces[0], PulseTrace) else 0.0
     data = Data(
-        padded("wave_t", knots),
-        padded("wave_v", knots),
-        padded("ts", samples),
-        padded("y", samples),
-        stacked("floor"),
-        padded("sigma", samples),
-        stacked("v_read"),
+        padded("wave_t", "wave_t"),
+        padded("wave_v", "wave_t"),
+        padded("ts", "ts"),
+        padded("at", "y", jnp.int32),
+        padded("port", "y", jnp.int32),
+        padded("y", "y"),
+        padded("floor", "y"),
+        padded("sigma", "y"),
+        jnp.asarray(v_read, dtype=jnp.result_type(float)),
         jnp.asarray(np.stack([r["index"] for r in rows]), dtype=jnp.int32),
     )
     return data, mask
 
 
-def _pieces(trace: Trace | PulseTrace, index: np.ndarray) -> list[dict[str, Any]]:
-    floor, relative = trace.noise()
-    piece: dict[str, Any]
+def _pieces(trace: Trace | PulseTrace, index: np.ndarray, ports: tuple[int, ...]) -> list[dict[str, Any]]:
     if isinstance(trace, Trace):
-        wave = trace.waveform()
-        piece = dict(ts=trace.t, y=trace.i, v_read=np.nan)
-        waves = [(wave, piece)]
-    elif trace.independent:
-        waves = []
-        for k in range(len(trace.amplitude)):
-            single = trace.single(k)
-            piece = dict(ts=single.read_times(), y=single.conductance, v_read=trace.v_read)
-            waves.append((single.waveform(), piece))
+        return [_sampled(trace, index)]
+    singles = [trace.single(k) for k in range(len(trace))] if trace.independent else [trace]
+    # The noise of single pulses is told by all of them together.
+    floor, relative = trace.noise()
+    pieces = []
+    for single in singles:
+        y, n = single.conductance, len(single)
+        sigma = np.sqrt(floor**2 + (relative * y) ** 2) if single.sigma is None else single.sigma
+        wave = single.waveform(ports)
+        pieces.append(
+            dict(
+                wave_t=np.asarray(wave.t), wave_v=np.asarray(wave.v), ts=single.read_times(), at=np.arange(n),
+                port=np.zeros(n, int), y=y, floor=np.full(n, floor), sigma=sigma, index=index,
+            )
+        )  # fmt: skip
+    return pieces
+
+
+def _sampled(trace: Trace, index: np.ndarray) -> dict[str, Any]:
+    """The measured currents of all ports, one port after the other at each sample."""
+    wave = trace.waveform()
+    floor, relative = (np.atleast_1d(a) for a in trace.noise())
+    i = trace.i.reshape(len(trace), -1)
+    at, port = np.nonzero(np.isfinite(i))
+    y = i[at, port]
+    sigma = np.sqrt(floor[port] ** 2 + (relative[port] * y) ** 2)
+    if trace.sigma is not None:
+        sigma = np.asarray(trace.sigma).reshape(len(trace), -1)[at, port]
+    return dict(
+        wave_t=np.asarray(wave.t), wave_v=np.asarray(wave.v), ts=trace.t, at=at, port=port, y=y, floor=floor[port],
+        sigma=sigma, index=index,
+    )  # fmt: skip
+
+
+def predict(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec) -> tuple[Array, Array]:
+    """Model values of every observation (starts, m, q), and whether the solver succeeded (starts, m).
+
+    Every simulation of every start is one lane of the solver.
+    """
+    starts, m = theta.shape[0], data.index.shape[0]
+    physical = jax.vmap(model.box.to_physical)(theta)[:, data.index].reshape(starts * m, -1)
+    names, split = spec.device_names + spec.instrument_names, len(spec.device_names)
+    taken = {name: physical[:, k] for k, name in enumerate(names)}
+    device = with_values(model.device, {n: taken[n] for n in names[:split]})
+    instrument = with_values(model.instrument, {n: taken[n] for n in names[split:]})
+    members = Members(device, model.env, instrument)
+    axes = member_axes(members)
+    x0 = start_states(members, axes, None, starts * m)
+    tables = jax.tree.map(lambda a: jnp.tile(a, (starts, *[1] * (a.ndim - 1))), data)
+    if jtu.tree_leaves(x0):
+        drive = Drive(tables.wave_t, tables.wave_v, tables.ts)
+        tolerances = (model.rtol, model.atol)
+        xs, _, code = solve(members, axes, drive, x0, tolerances, spec.max_steps, "forward")
     else:
-        piece = dict(ts=trace.read_times(), y=trace.conductance, v_read=trace.v_read)
-        waves = [(trace.waveform(), piece)]
-    offset = 0
-    for wave, piece in waves:
-        n = len(piece["y"])
-        given = None if trace.sigma is None else np.asarray(trace.sigma)[offset : offset + n]
-        offset += n
-        model = np.sqrt(floor**2 + (relative * piece["y"]) ** 2)
-        piece |= dict(wave_t=np.asarray(wave.t), wave_v=np.asarray(wave.v), floor=floor, index=index)
-        piece["sigma"] = model if given is None else given
-    return [piece for _, piece in waves]
+        xs, code = x0, jnp.zeros(starts * m, jnp.int32)
+    observe = jax.vmap(lambda member, x, one: _observe(member, x, one, spec.pulsed), in_axes=(axes, 0, 0))
+    values = observe(
+        members, xs, (tables.wave_t, tables.wave_v, tables.ts, tables.at, tables.port, _each(data, starts))
+    )
+    return values.reshape(starts, m, -1), (code == 0).reshape(starts, m)
 
 
-def predict(
-    theta: Array, box: Box, one: Data, device: AbstractDevice, instrument: Instrument, env: Environment, spec: Spec
-) -> tuple[Array, Array]:
-    """Model values at the samples of one trace (a slice of `Data`), and whether the solver succeeded."""
-    physical = box.to_physical(theta)
-    taken = [physical[one.index[k]] for k in range(len(spec.device_names) + len(spec.instrument_names))]
-    split = len(spec.device_names)
-    device = with_values(device, dict(zip(spec.device_names, taken[:split], strict=True)))
-    instrument = with_values(instrument, dict(zip(spec.instrument_names, taken[split:], strict=True)))
-    options = (spec.solver, spec.rtol, spec.atol, None, spec.max_steps, "forward")
-    record = solve(device, one.wave_t, one.wave_v, one.ts, device.init(env), env, instrument, None, options)
-    pulsed = jnp.isfinite(one.v_read)
-    v_read = jnp.where(pulsed, one.v_read, jnp.ones_like(one.v_read))
-    conductance = jax.vmap(lambda t, x: device.current(x, v_read, env) / v_read)(one.ts, record.x)
-    return jnp.where(pulsed, conductance, record.i), record.ok
+def _each(data: Data, starts: int) -> Array:
+    return jnp.broadcast_to(data.v_read, (starts * data.index.shape[0],))
 
 
-def residual(model: Array, one: Data, kind: ResidualKind) -> Array:
-    """Weighted residuals of one trace."""
+def _observe(member: Members, x: Any, one: tuple[Array, ...], pulsed: bool) -> Array:
+    """What is compared, of one lane: currents at the samples, or conductances of the readings."""
+    wave_t, wave_v, ts, at, port, v_read = one
+    if pulsed:
+        return jax.vmap(lambda x: member.conductance(x, v_read), axis_size=ts.shape[0])(x)[at]
+    v, slope = jax.vmap(lambda t: interpolate(wave_t, wave_v, t))(ts)
+    i, _ = jax.vmap(member.observe)(x, v, slope)
+    return i.reshape(ts.shape[0], -1)[at, port]
+
+
+def residual(model: Array, data: Data, kind: ResidualKind) -> Array:
+    """Weighted residuals (starts, m, q)."""
+    y, floor, sigma = data.y[None], data.floor[None], data.sigma[None]
     if kind == "linear":
-        return (model - one.y) / one.sigma
-    spread = one.sigma / jnp.sqrt(one.y**2 + one.floor**2)
-    return (jnp.arcsinh(model / one.floor) - jnp.arcsinh(one.y / one.floor)) / spread
+        return (model - y) / sigma
+    spread = sigma / jnp.sqrt(y**2 + floor**2)
+    return (jnp.arcsinh(model / floor) - jnp.arcsinh(y / floor)) / spread
 
 
 @eqx.filter_jit
-def residuals_and_jacobian(theta: Float[Array, "starts p"], box, data, device, instrument, env, spec: Spec):
-    """For every start: residuals (starts, m, n), Jacobian (starts, m, n, p), success (starts, m)."""
-
-    def of_trace(parameters, one):
-        model, ok = predict(parameters, box, one, device, instrument, env, spec)
-        return residual(model, one, spec.residual), ok
-
-    def with_jacobian(parameters, one):
-        def along(direction):
-            r, slope, ok = jax.jvp(lambda p: of_trace(p, one), (parameters,), (direction,), has_aux=True)
-            return r, slope, ok
-
-        basis = jnp.eye(parameters.shape[0], dtype=parameters.dtype)
-        r, columns, ok = jax.vmap(along, out_axes=(None, -1, None))(basis)
-        return r, columns, ok
-
-    over_traces = jax.vmap(with_jacobian, in_axes=(None, 0))
-    return jax.vmap(lambda p: over_traces(p, data))(theta)
+def residuals(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec) -> tuple[Array, Array]:
+    """For every start: residuals (starts, m, q) and success (starts, m)."""
+    values, ok = predict(theta, model, data, spec)
+    return residual(values, data, spec.residual), ok
 
 
 @eqx.filter_jit
-def predictions(theta: Float[Array, " p"], box, data, device, instrument, env, spec: Spec) -> Array:
-    """Model values of every trace at one theta, shape (m, n)."""
-    return jax.vmap(lambda one: predict(theta, box, one, device, instrument, env, spec)[0])(data)
+def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec):
+    """For every start: residuals (starts, m, q), Jacobian (starts, m, q, p), success (starts, m)."""
+
+    def along(direction):
+        # Each start depends on its own theta alone, so one direction serves all starts at once.
+        spread = jnp.broadcast_to(direction[None], theta.shape)
+        return jax.jvp(lambda th: residuals(th, model, data, spec), (theta,), (spread,), has_aux=True)
+
+    r, columns, ok = jax.vmap(along, out_axes=(None, -1, None))(jnp.eye(theta.shape[1], dtype=theta.dtype))
+    return r, columns, ok
+
+
+@eqx.filter_jit
+def predictions(theta: Float[Array, " p"], model: Model, data: Data, spec: Spec) -> Array:
+    """Model values of every simulation at one theta, shape (m, q)."""
+    return predict(theta[None], model, data, spec)[0][0]

@@ -1,7 +1,7 @@
 """device + waveform -> record.
 
-The solver is adaptive and linearly implicit (`rosenbrock.Rodas4`, on diffrax) and stops at every knot
-of the waveform; `solver=` takes any other of diffrax. A key asks a Langevin device for one noisy path
+The solver is our own (`stiff.py`): adaptive, linearly implicit, every member at its own pace, no step
+across a knot; `solver=` takes any of diffrax instead. A key asks a Langevin device for one noisy path
 (Euler-Maruyama, Ito), no key for the noise-free drift. Failure is loud: `SimulationError` names the
 member, the time, the state and what to try. Next: `record.py` for what comes back, `fit.py` for the use.
 """
@@ -13,17 +13,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
-import lineax
 import numpy as np
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from neurojax import _adjoint, _paths, stiff
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
 from neurojax.record import Record, cumulative
-from neurojax.rosenbrock import Rodas4
 from neurojax.waveform import Waveform, interpolate
 from physics.device import AbstractDevice, AbstractLangevin, AbstractReactive, Environment
 from physics.quantity import parameters
@@ -60,10 +59,12 @@ def simulate(
         ts: sample times (s), shape (n,), inside the waveform; default 500 and all knots.
 
     Other arguments:
-        x0: initial state (`device.init(env)`). env: ambient (300 K). instrument: the measuring circuit.
-        key: a `jax.random.key` for one path of a Langevin device; None for the noise-free drift.
-        solver: a diffrax solver (Rodas4). rtol, atol: local error, states being of order one; float32
-            cannot do better than about 1e-5.
+        x0: initial state (`device.init(env)`), of one member or with a leading axis. env: ambient (300 K); its
+            temperature may have a leading axis too. instrument: the measuring circuit.
+        key: a `jax.random.key` for one path of a Langevin device, an array of keys for one path each; None for
+            the noise-free drift.
+        solver: a solver of diffrax instead of our own. rtol, atol: local error, states being of order one;
+            in float32 not below 8e-6 and 1e-6.
         dt: step of the stochastic path (s); default `device.time_step(env)`.
         max_steps: bound on the solver steps. gradient: "forward" for jvp/jacfwd, "reverse" for grad.
         throw: raise on failure; else look at `record.ok`. progress: a bar on a terminal after 2 s.
@@ -74,109 +75,157 @@ def simulate(
     Raises:
         SimulationError: the solver stopped early, or a sample time lies outside the waveform.
     """
+    if gradient not in ("reverse", "forward"):
+        raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
     env = Environment() if env is None else env
+    _check_ports(device, waveform)
     times = _sample_times(waveform, ts)
-    method = Rodas4() if solver is None else solver
-    size = _members(device)
     noisy = _path_step(device, waveform, env, key, dt)
-    options = (method, rtol, atol, noisy, max_steps, gradient)
-
-    arguments = (waveform.t, waveform.v, times, x0, env, instrument, key, options)
-    with after_a_while(f"simulating {type(device).__name__}", enabled=progress and not _traced(device, waveform.v)):
-        record = _one(device, *arguments) if size is None else _population(device, size, *arguments)
+    size = _members(device, env, x0, key)
+    arguments = (waveform.t, waveform.v, times, x0, tolerances(rtol, atol, waveform.t.dtype))
+    quiet = _traced(device, waveform.v, x0)
+    with after_a_while(f"simulating {type(device).__name__}", enabled=progress and not quiet):
+        if key is None and solver is None:
+            record = _run(device, env, instrument, size, *arguments, max_steps, gradient)
+        else:
+            record = _run_members(device, env, instrument, size, *arguments, key, solver, noisy, max_steps, gradient)
         record = _check(record, device, throw)
     return record
 
 
-def solve(device, wave_t, wave_v, ts, x0, env, instrument, key, options) -> Record:
-    """The pure function behind `simulate`: arrays in, Record out, nothing checked or raised.
+class Members(eqx.Module):
+    """A device in its surroundings and measuring circuit: what a lane of the solver needs."""
 
-    `options` is (solver, rtol, atol, dt or None, max_steps, gradient), all static.
+    device: AbstractDevice
+    env: Environment
+    instrument: Instrument | None
+
+    def voltage(self, x: Any, v: Array) -> Array:
+        """The part of the applied voltage that falls on the device (V)."""
+        return v if self.instrument is None else self.instrument.device_voltage(self.device, x, v, self.env)
+
+    def rate(self, x: Any, v: Array) -> Any:
+        """dx/dt (1/s) under an applied voltage."""
+        return self.device.rate(x, self.voltage(x, v), self.env)
+
+    def observe(self, x: Any, v: Array, slope: Array) -> tuple[Array, Array]:
+        """Measured current (A) and power taken from the source (W)."""
+        inner = self.voltage(x, v)
+        i = self.device.current(x, inner, self.env)
+        if isinstance(self.device, AbstractReactive):
+            charge = lambda y, u: self.device.charge(y, u, self.env)  # noqa: E731
+            moved = self.device.rate(x, inner, self.env)
+            i = i + jax.jvp(charge, (x, inner), (moved, slope))[1]
+        return (i if self.instrument is None else self.instrument.measured(i)), jnp.sum(v * i)
+
+    def conductance(self, x: Any, v_read: Array) -> Array:
+        """Reading i/v (S) at `v_read` on the last port, the others at zero."""
+        v = v_read
+        if self.device.port_shape:
+            v = jnp.zeros(self.device.port_shape, v_read.dtype).at[-1].set(v_read)
+        i = self.device.current(x, self.voltage(x, v), self.env)
+        i = i[-1] if self.device.port_shape else i
+        return (i if self.instrument is None else self.instrument.measured(i)) / v_read
+
+
+def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, max_steps: int, gradient: str):
+    """The pure function behind `simulate`: nothing checked or raised.
+
+    Args:
+        members: leaves with a leading lane axis where `axes` has 0. drive: shared, or with lanes.
+        x0: states with a leading lane axis. tolerances: (rtol, atol).
+
+    Returns:
+        States (lanes, samples), steps and result codes (lanes,).
     """
-    method, rtol, atol, dt, max_steps, gradient = options
+    lanes = jax.tree.leaves(x0)[0].shape[0]
+    _, unravel = ravel_pytree(jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), x0))
 
-    def device_voltage(x, v):
-        return v if instrument is None else instrument.device_voltage(device, x, v, env)
+    def rate(member, y, v):
+        return ravel_pytree(member.rate(unravel(y), v))[0]
 
-    def rate(t, x, args):
-        del args
-        return device.rate(x, device_voltage(x, interpolate(wave_t, wave_v, t)[0]), env)
+    flat = jax.vmap(lambda x: ravel_pytree(x)[0], out_axes=1)(x0)
+    how = stiff.control(lanes, drive.ts.shape[-1], max_steps)
+    integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
+    solution = integrate(rate, members, axes, drive, flat, *tolerances, how)
+    return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
 
-    if not jtu.tree_leaves(x0):
-        xs, steps, ok = x0, jnp.zeros((), jnp.int32), jnp.ones((), bool)
+
+@eqx.filter_jit
+def _run(device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, max_steps, gradient) -> Record:
+    lanes = 1 if size is None else size
+    members = Members(device, env, instrument)
+    axes = member_axes(members)
+    start = start_states(members, axes, x0, lanes)
+    if jtu.tree_leaves(start):
+        drive = stiff.Drive(wave_t, wave_v, ts)
+        xs, steps, code = solve(members, axes, drive, start, tolerances, max_steps, gradient)
     else:
-        adjoint = diffrax.ForwardMode() if gradient == "forward" else diffrax.RecursiveCheckpointAdjoint()
-        terms: Any = diffrax.ODETerm(rate)
-        longest = (wave_t[-1] - wave_t[0]) / 50
-        controller: Any = diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest, factormin=0.1, factormax=6.0)
-        first = (wave_t[1] - wave_t[0]) * 1e-3 + (wave_t[-1] - wave_t[0]) * 1e-9
-        if key is not None:
-            terms, first = _with_noise(device, terms, x0, device_voltage, wave_t, wave_v, env, key), dt
-            method, controller = diffrax.Euler(), diffrax.ConstantStepSize()
-            max_steps = None if gradient == "forward" else 2**27
-        # jump_ts, not step_ts: a step then never sees the far side of a knot, whether it jumps or not.
-        controller = diffrax.ClipStepSizeController(controller, jump_ts=wave_t, store_rejected_steps=None)
-        solution = diffrax.diffeqsolve(
-            terms,
-            method,
-            wave_t[0],
-            wave_t[-1],
-            first,
-            x0,
-            stepsize_controller=controller,
-            saveat=diffrax.SaveAt(ts=ts),
-            max_steps=max_steps,
-            adjoint=adjoint,
-            throw=False,
+        xs, steps, code = start, jnp.zeros(lanes, jnp.int32), jnp.zeros(lanes, jnp.int32)
+    v, slope = jax.vmap(lambda t: interpolate(wave_t, wave_v, t))(ts)
+    observe = jax.vmap(lambda m, x: jax.vmap(m.observe)(x, v, slope), in_axes=(axes, 0), axis_size=lanes)
+    i, power = observe(members, xs)
+    energy = jax.vmap(lambda p: cumulative(ts, p))(power)
+    voltage = jnp.broadcast_to(v[None], (lanes, *v.shape))
+    parts = (voltage, i, xs, power, energy, steps, code)
+    return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
+
+
+@eqx.filter_jit
+def _run_members(
+    device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, key, solver, dt, max_steps, gradient
+) -> Record:
+    lanes = 1 if size is None else size
+    members = Members(device, env, instrument)
+    axes = member_axes(members)
+    keys = None if key is None else key if key.ndim else jax.random.split(key, lanes) if lanes > 1 else key[None]
+
+    def one(member, x, key):
+        if not jtu.tree_leaves(x):
+            xs, steps, code = x, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        elif key is None:
+            xs, steps, code = _paths.adaptive(
+                solver, member.rate, wave_t, wave_v, ts, x, *tolerances, max_steps, gradient
+            )
+        else:
+            xs, steps, code = _paths.noisy(member.rate, member.diffusion, key, dt, wave_t, wave_v, ts, x, gradient)
+        v, slope = jax.vmap(lambda t: interpolate(wave_t, wave_v, t))(ts)
+        i, power = jax.vmap(member.observe)(xs, v, slope)
+        return v, i, xs, power, cumulative(ts, power), steps, code
+
+    in_axes = (axes, 0, None if keys is None else 0)
+    parts = jax.vmap(one, in_axes=in_axes, axis_size=lanes)(members, start_states(members, axes, x0, lanes), keys)
+    return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
+
+
+def member_axes(members: Members) -> Any:
+    """0 for every leaf with a leading axis, None for those that all members share."""
+    return jax.tree.map(lambda a: 0 if getattr(a, "ndim", 0) else None, members)
+
+
+def start_states(members: Members, axes: Any, x0: Any, lanes: int) -> Any:
+    """Initial states with a lane axis."""
+    if x0 is None:
+        return jax.vmap(lambda m: m.device.init(m.env), in_axes=(axes,), axis_size=lanes)(members)
+    return jax.tree.map(lambda a: jnp.asarray(a) if jnp.ndim(a) else jnp.full(lanes, a), x0)
+
+
+def tolerances(rtol: float, atol: float, dtype: Any) -> tuple[Array, Array]:
+    """rtol and atol as arrays, not below what the precision allows."""
+    if not (rtol > 0 and atol > 0):
+        raise SimulationError(f"rtol = {rtol} and atol = {atol} must be positive, for instance 1e-6 and 1e-8.")
+    # Below that the error estimate is rounding, and the steps would shrink for nothing.
+    eps = float(jnp.finfo(dtype).eps)
+    return jnp.asarray(max(rtol, 64 * eps), dtype), jnp.asarray(max(atol, 8 * eps), dtype)
+
+
+def _check_ports(device: AbstractDevice, waveform: Waveform) -> None:
+    if waveform.v.shape[1:] != device.port_shape:
+        ports = ", ".join(device.terminals[:-1])
+        raise SimulationError(
+            f"{type(device).__name__} takes the voltage of {ports} over {device.terminals[-1]}, so a waveform of shape "
+            f"(knots, *{device.port_shape}); this one has {tuple(waveform.v.shape)}. Give each knot one voltage a port."
         )
-        xs, steps = solution.ys, solution.stats["num_steps"]
-        finite = jnp.all(jnp.isfinite(ravel_pytree(xs)[0]))
-        ok = (solution.result == diffrax.RESULTS.successful) & finite
-    return _observe(device, wave_t, wave_v, ts, xs, env, instrument, device_voltage, steps, ok)
-
-
-def _observe(device, wave_t, wave_v, ts, xs, env, instrument, device_voltage, steps, ok) -> Record:
-    """Currents and power at the samples."""
-
-    def sample(t, x):
-        v, slope = interpolate(wave_t, wave_v, t)
-        inner = device_voltage(x, v)
-        i = device.current(x, inner, env)
-        if isinstance(device, AbstractReactive):
-            moved = device.rate(x, inner, env)
-            i = i + jax.jvp(lambda y, u: device.charge(y, u, env), (x, inner), (moved, slope))[1]
-        return v, (i if instrument is None else instrument.measured(i)), jnp.sum(v * i)
-
-    v, i, power = jax.vmap(sample)(ts, xs)
-    return Record(ts, v, i, xs, power, cumulative(ts, power), steps, ok)
-
-
-def _with_noise(device, drift, x0, device_voltage, wave_t, wave_v, env, key):
-    def amplitude(t, x, args):
-        del args
-        v = interpolate(wave_t, wave_v, t)[0]
-        return lineax.DiagonalLinearOperator(device.diffusion(x, device_voltage(x, v), env))
-
-    shape = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), x0)
-    return diffrax.MultiTerm(drift, diffrax.ControlTerm(amplitude, diffrax.UnsafeBrownianPath(shape=shape, key=key)))
-
-
-@eqx.filter_jit
-def _one(device, wave_t, wave_v, ts, x0, env, instrument, key, options) -> Record:
-    start = device.init(env) if x0 is None else x0
-    return solve(device, wave_t, wave_v, ts, start, env, instrument, key, options)
-
-
-@eqx.filter_jit
-def _population(device, size, wave_t, wave_v, ts, x0, env, instrument, key, options) -> Record:
-    keys = None if key is None else jax.random.split(key, size)
-    axes = jax.tree.map(lambda a: 0 if eqx.is_array(a) and a.ndim else None, device)
-
-    def member(device, key):
-        return _one(device, wave_t, wave_v, ts, x0, env, instrument, key, options)
-
-    record = jax.vmap(member, in_axes=(axes, None if keys is None else 0))(device, keys)
-    return eqx.tree_at(lambda r: r.t, record, ts)
 
 
 def _sample_times(waveform: Waveform, ts: Any) -> Array:
@@ -187,8 +236,10 @@ def _sample_times(waveform: Waveform, ts: Any) -> Array:
         return times
     host, first, last = np.asarray(times), float(waveform.t[0]), float(waveform.t[-1])
     slack = 1e-6 * (last - first)
-    if host.ndim != 1 or host.size == 0 or not np.isfinite(host).all() or np.any(np.diff(host) < 0):
-        raise SimulationError("sample times must be a non-empty, finite, increasing one-dimensional array (s).")
+    if host.ndim != 1 or host.size == 0 or not np.isfinite(host).all() or np.any(np.diff(host) <= 0):
+        raise SimulationError(
+            "sample times must be a non-empty, finite, strictly increasing one-dimensional array (s)."
+        )
     if host[0] < first - slack or host[-1] > last + slack:
         raise SimulationError(
             f"sample times run from {host[0]:g} to {host[-1]:g} s, but the waveform from {first:g} to {last:g} s. "
@@ -216,9 +267,12 @@ def _path_step(device, waveform, env, key, dt) -> float | None:
     return step
 
 
-def _members(device: AbstractDevice) -> int | None:
+def _members(device: AbstractDevice, env: Environment, x0: Any, key: Any) -> int | None:
     """Size of a population, None for one device."""
-    sizes = {p.name: p.value.shape[0] for p in parameters(device).values() if getattr(p.value, "ndim", 0)}
+    sizes = {} if key is None or not key.ndim else {"key": key.shape[0]}
+    for label, tree in (("", device), ("env.", env), ("x0.", x0)):
+        found = {label + p.name: p.value for p in parameters(tree).values()}
+        sizes |= {name: value.shape[0] for name, value in found.items() if getattr(value, "ndim", 0)}
     if len(set(sizes.values())) > 1:
         raise SimulationError(f"parameters disagree about the size of the population: {sizes}.")
     return next(iter(sizes.values()), None)
@@ -232,7 +286,7 @@ def _check(record: Record, device: AbstractDevice, throw: bool) -> Record:
     if not throw:
         return record
     name = type(device).__name__
-    if _traced(record.ok):
+    if _traced(record.code):
         message = f"{name}: the solver did not reach the end of the waveform. {_ADVICE}"
         return eqx.error_if(record, ~record.ok, message)
     failed = np.flatnonzero(~np.atleast_1d(np.asarray(record.ok)))
@@ -250,6 +304,6 @@ def _describe(record: Record, name: str, failed: np.ndarray) -> str:
     state = ", ".join(f"{k} = {float(s[last]):.4g}" for k, s in one.states.items())
     who = f"{name}, member {failed[0]} ({failed.size} of {record.ok.size} failed)" if record.ok.ndim else name
     return (
-        f"{who}: stopped after {int(one.steps)} steps; last good sample at t = {float(one.t[last]):.6g} s, "
+        f"{who}: stopped after {int(one.steps)} steps, as {stiff.MEANING[int(one.code)]}; last good sample at t = {float(one.t[last]):.6g} s, "
         f"v = {np.asarray(one.v)[last]} V, {state}. {_ADVICE}"
     )

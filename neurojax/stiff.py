@@ -37,7 +37,8 @@ Rate = Callable[[Any, Array, Array], Array]
 class Drive(NamedTuple):
     """Waveform and sample times, shared by all lanes or with a leading lane axis.
 
-    t: knots (s), (K,) or (lanes, K). v: (K, *ports) or (lanes, K, *ports). ts: samples, (S,) or (lanes, S).
+    t: knots (s), (K,) or (lanes, K). v: (K, *ports) or (lanes, K, *ports). ts: samples, (S,) or (lanes, S),
+    strictly increasing but for the last, which may be repeated.
     """
 
     t: Array
@@ -107,7 +108,14 @@ def control(lanes: int, samples: int, max_steps: int) -> Control:
 
 
 def integrate(
-    rate: Rate, members: Any, axes: Any, drive: Drive, y0: Float[Array, "n lanes"], rtol: Array, atol: Array, how: Control
+    rate: Rate,
+    members: Any,
+    axes: Any,
+    drive: Drive,
+    y0: Float[Array, "n lanes"],
+    rtol: Array,
+    atol: Array,
+    how: Control,
 ) -> Solution:
     """Integrate all lanes from the first knot to the last. Differentiable forwards.
 
@@ -153,7 +161,9 @@ def begin(drive: Drive, y0: Array) -> Lanes:
     zero, none = jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32)
     first = _pick(_next_segment(drive.t), none)
     lengths = segment_at(drive, first).length
-    return Lanes(first, zero, zero, lax.stop_gradient(1e-3 * lengths), jnp.ones(lanes, dtype), y0, none, none, none, none)
+    return Lanes(
+        first, zero, zero, lax.stop_gradient(1e-3 * lengths), jnp.ones(lanes, dtype), y0, none, none, none, none
+    )
 
 
 def is_active(lanes: Lanes, drive: Drive) -> Array:
@@ -231,8 +241,11 @@ def _after(drive, lanes: Lanes, move: Move, active, error, finite, how: Control)
     k = _pick(_next_segment(drive.t), jnp.minimum(lanes.k + 1, drive.t.shape[-1] - 1))
     tried = lanes.tried + active.astype(jnp.int32)
     small = jnp.asarray(1e-20 if tau.dtype == jnp.float64 else 1e-14, tau.dtype)
-    code = jnp.where(active & ~accepted & (move.h < small * move.segment.length), jnp.int32(TOO_SMALL), lanes.code)
-    code = jnp.where(active & (tried >= how.max_steps) & ~(ended & (k >= drive.t.shape[-1] - 1)), jnp.int32(TOO_MANY), code)
+    vanished = active & ~ended & (move.h < small * move.segment.length)
+    code = jnp.where(vanished, jnp.int32(TOO_SMALL), lanes.code)
+    code = jnp.where(
+        active & (tried >= how.max_steps) & ~(ended & (k >= drive.t.shape[-1] - 1)), jnp.int32(TOO_MANY), code
+    )
     return Lanes(
         jnp.where(ended, k, lanes.k),
         jnp.where(ended, zero, jnp.where(accepted, tau, lanes.tau)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurojax._checks import MIN_POINTS, check_columns, check_noise, check_time, chosen, digest, summary
+from neurojax._checks import MIN_POINTS, check_columns, check_noise, check_ports, check_time, chosen, digest, summary
 from neurojax._noise import estimate_noise
 from neurojax.errors import DataError
 
@@ -22,10 +22,12 @@ class Trace:
     """A sampled measurement.
 
     Attributes:
-        t: times (s), strictly increasing, shape (n,). v: voltage across the device (V).
-        i: current into the top terminal (A).
-        noise_floor, noise_relative: sigma^2 = floor^2 + (relative i)^2; estimated from the trace if None.
-        sigma: standard deviation of each current (A), shape (n,), instead of that model.
+        t: times (s), strictly increasing, shape (n,).
+        v: voltage across the device (V), shape (n,); for three terminals (n, 2), the voltage of each port.
+        i: current into the top terminal (A), same shape; a port whose current was not measured is all NaN.
+        noise_floor, noise_relative: sigma^2 = floor^2 + (relative i)^2; estimated from the trace if None. One
+            number for all ports.
+        sigma: standard deviation of each current (A), shape of i, instead of that model.
         notes: what was assumed when the file was read. source: where the data come from.
 
     Raises:
@@ -43,19 +45,21 @@ class Trace:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check_ports(self)
         check_columns(self, ("t", "v", "i"))
         check_time(self.t, self.name)
         check_noise(self)
-        if np.ptp(self.v) == 0:
+        if np.all(np.ptp(self.v, axis=0) == 0):
             raise DataError(
-                f"{self.name}: the voltage is constant ({self.v[0]:g} V), so there is nothing to fit. "
+                f"{self.name}: the voltage is constant ({self.v.flat[0]:g} V), so there is nothing to fit. "
                 "Check that the voltage column is the measured one, or the unit."
             )
         if np.max(np.abs(self.v)) > 1e4:
             raise DataError(f"{self.name}: |v| reaches {np.max(np.abs(self.v)):g} V. Is the column in mV or uV?")
-        if np.max(np.abs(self.i)) > 1e3:
-            raise DataError(f"{self.name}: |i| reaches {np.max(np.abs(self.i)):g} A. Is the column in mA, uA or nA?")
-        if not np.any(self.i):
+        most = np.nanmax(np.abs(self.i))
+        if most > 1e3:
+            raise DataError(f"{self.name}: |i| reaches {most:g} A. Is the column in mA, uA or nA?")
+        if most == 0:
             raise DataError(f"{self.name}: the current is zero everywhere. Check the current column and its range.")
 
     def __len__(self) -> int:
@@ -71,9 +75,18 @@ class Trace:
         """From the first sample to the last (s)."""
         return float(self.t[-1] - self.t[0])
 
-    def noise(self) -> tuple[float, float]:
-        """Noise floor (A) and relative noise: the given ones, else estimated from the trace."""
-        return _given_or_estimated(self, self.i)
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """() for two terminals, (2,) for three: the shape of one voltage."""
+        return self.v.shape[1:]
+
+    def noise(self) -> tuple[Any, Any]:
+        """Noise floor (A) and relative noise: the given ones, else estimated from the trace; arrays for ports."""
+        if not self.ports:
+            return _given_or_estimated(self, self.i)
+        columns = [c for c in self.i.T]
+        known = [_given_or_estimated(self, c) if np.isfinite(c).all() else (np.nan, np.nan) for c in columns]
+        return np.asarray([k[0] for k in known]), np.asarray([k[1] for k in known])
 
     def waveform(self) -> "Waveform":
         """The voltage that was applied; samples on straight lines are merged."""
@@ -86,22 +99,27 @@ class Trace:
 
         A cycle ends where the voltage comes back through its first value in its first direction.
         """
-        start = self.v[0]
-        span = np.ptp(self.v)
-        first = np.sign(self.v[np.argmax(np.abs(self.v - start) > 0.02 * span)] - start)
-        side = (self.v - start) * first
+        v = self._swept()
+        start = v[0]
+        span = np.ptp(v)
+        first = np.sign(v[np.argmax(np.abs(v - start) > 0.02 * span)] - start)
+        side = (v - start) * first
         crossing = np.flatnonzero((side[:-1] <= 1e-9 * span) & (side[1:] > 1e-9 * span))
         starts = [0]
         for k in crossing:
-            part = self.v[starts[-1] : k + 1]
+            part = v[starts[-1] : k + 1]
             if np.ptp(part) > 0.9 * span and k + 1 - starts[-1] >= MIN_POINTS:
                 starts.append(int(k))
         # The noise of a voltage that came to rest is no cycle.
-        if len(starts) > 1 and np.ptp(self.v[starts[-1] :]) < 0.1 * span:
+        if len(starts) > 1 and np.ptp(v[starts[-1] :]) < 0.1 * span:
             starts.pop()
         ends = [*starts[1:], len(self) - 1]
         parts = [slice(a, b + 1) for a, b in zip(starts, ends, strict=True) if b + 1 - a >= MIN_POINTS]
         return [self._part(p, f"{self.name} cycle {n + 1}") for n, p in enumerate(parts)]
+
+    def _swept(self) -> np.ndarray:
+        """The voltage that varies most, where there are several."""
+        return self.v if not self.ports else self.v[:, int(np.argmax(np.ptp(self.v, axis=0)))]
 
     def head(self, fraction: float) -> "Trace":
         """The first part of the trace."""
@@ -139,17 +157,20 @@ class Trace:
         return summary(self, len(self.cycles()))
 
     def __repr__(self) -> str:
-        floor, relative = self.noise()
+        floor, relative = (float(np.nanmax(a)) for a in self.noise())
+        ports = f"{self.ports[0]} ports, " if self.ports else ""
         return (
-            f"Trace({self.name!r}, {len(self)} samples, {self.duration:.4g} s, "
+            f"Trace({self.name!r}, {ports}{len(self)} samples, {self.duration:.4g} s, "
             f"{self.v.min():.4g} .. {self.v.max():.4g} V, "
-            f"|i| up to {np.max(np.abs(self.i)):.4g} A, noise {floor:.2g} A + {100 * relative:.2g} %)"
+            f"|i| up to {np.nanmax(np.abs(self.i)):.4g} A, noise {floor:.2g} A + {100 * relative:.2g} %)"
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PulseTrace:
     """A pulse-read sequence: after pulse k the conductance is read at `v_read`.
+
+    On three terminals the pulses go to the first port (the gate) and the reading is taken at the last (the drain).
 
     Attributes:
         amplitude: height of each pulse (V), shape (n,). width: its flat top (s).
@@ -226,11 +247,16 @@ class PulseTrace:
             groups = groups.ravel()
         return _given_or_estimated(self, self.conductance, groups)
 
-    def waveform(self) -> "Waveform":
-        """All pulses one after the other (of one pulse, if they are independent use `single`)."""
-        from neurojax.waveform import pulse_train
+    def waveform(self, ports: tuple[int, ...] = ()) -> "Waveform":
+        """All pulses one after the other, on the first of several ports (of independent pulses use `single`)."""
+        from neurojax.waveform import Waveform, pulse_train
 
-        return pulse_train(self.amplitude, self.width, rise=self.rise, rest=self.rest)
+        wave = pulse_train(self.amplitude, self.width, rise=self.rise, rest=self.rest)
+        if not ports:
+            return wave
+        v = np.zeros((len(wave.t), *ports))
+        v[:, 0] = wave.v
+        return Waveform(wave.t, v)
 
     def read_times(self) -> np.ndarray:
         """Time of each reading: the middle of the rest after the pulse (s)."""

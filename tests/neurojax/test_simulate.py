@@ -10,17 +10,6 @@ import neurojax as nj
 import physics
 
 
-def test_order_of_rodas4():
-    def error(n):
-        term = diffrax.ODETerm(lambda t, y, args: -2 * y * y * jnp.cos(t) + jnp.sin(3 * t))
-        options = dict(t0=0.0, t1=2.0, y0=jnp.array([1.0]), stepsize_controller=diffrax.ConstantStepSize())
-        ours = diffrax.diffeqsolve(term, nj.Rodas4(), dt0=2.0 / n, **options).ys
-        true = diffrax.diffeqsolve(term, diffrax.Dopri8(), dt0=2e-3, **options).ys
-        return float(jnp.abs(ours - true).max())
-
-    assert 3.7 < np.log2(error(40) / error(80)) < 4.8
-
-
 def test_stiff_linear_problem_in_closed_form():
     inductor = physics.Inductor(resistance=50.0, inductance=1e-9)
     record = nj.simulate(inductor, nj.constant(1.0, 1e-9), rtol=1e-9, atol=1e-11)

@@ -1,0 +1,174 @@
+"""The integrator itself: order, knots and jumps, asynchronous lanes, result codes, both gradients, float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from neurojax import _adjoint, stiff
+from neurojax._rodas import interpolate, rodas4
+
+RTOL, ATOL = jnp.asarray(1e-8), jnp.asarray(1e-10)
+
+
+def wave(*points, samples):
+    t, v = (jnp.asarray(a) for a in zip(*points, strict=True))
+    return stiff.Drive(t, v, jnp.asarray(samples, dtype=float))
+
+
+def run(rate, members, axes, drive, y0, *, max_steps=2**14, rtol=RTOL, atol=ATOL, by=stiff.integrate):
+    y0 = jnp.asarray(y0)
+    return by(rate, members, axes, drive, y0, rtol, atol, stiff.control(y0.shape[1], drive.ts.shape[-1], max_steps))
+
+
+def relaxation(speed, y, v):
+    """dy/dt = speed (v - y): closed form under ramps and jumps."""
+    return speed * (v[None] - y)
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_order_of_the_step_and_of_its_dense_output(unroll):
+    """dy/dt = -2 y^2 + y v and a linear part, against a step of tiny size."""
+
+    def rate(y, v):
+        return jnp.stack([-2 * y[0] ** 2 + y[1] * v, y[0] - 3 * y[1]])
+
+    v, slope = jnp.asarray(0.5), jnp.asarray(1.0)
+
+    start = jnp.asarray([1.0, 0.2])
+
+    def to(h, n):
+        part = lambda k, y: rodas4(rate, y, v + k * slope * h / n, slope, h / n, unroll=unroll).y  # noqa: E731
+        return jax.lax.fori_loop(0, n, part, start)
+
+    @jax.jit
+    def error(h):
+        step = rodas4(rate, start, v, slope, h, unroll=unroll)
+        middle = interpolate(start, step, jnp.asarray(0.5))
+        return jnp.abs(jnp.stack([step.y - to(h, 40), step.error, middle - to(h / 2, 20)])).max(axis=1)
+
+    # One step of a method of order p errs by h^(p+1): 4 for the solution, 3 for the estimate and in between.
+    orders = np.log2(error(jnp.asarray(0.02)) / error(jnp.asarray(0.01)))
+    assert orders[0] == pytest.approx(5, abs=0.4)
+    assert orders[1] == pytest.approx(4, abs=0.4)
+    assert orders[2] == pytest.approx(4, abs=0.4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
+def test_linear_systems_of_every_size(n):
+    matrix = np.random.default_rng(n).standard_normal((n, n)) - 2 * np.eye(n)
+    drive = wave((0.0, 0.0), (1.0, 0.0), samples=[0.5, 1.0])
+    start = np.arange(1.0, n + 1)[:, None]
+    found = run(lambda m, y, v: m @ y, jnp.asarray(matrix), None, drive, start)
+    values, vectors = np.linalg.eig(matrix)
+    for k, t in enumerate((0.5, 1.0)):
+        exact = (vectors * np.exp(values * t)) @ np.linalg.solve(vectors, start[:, 0])
+        np.testing.assert_allclose(found.y[0, k], exact.real, rtol=1e-6, atol=1e-8)
+
+
+def test_ramps_and_jumps_in_closed_form():
+    """0 to 1 V in 1 s, jump to -1 V, hold: the state follows, also at the jump itself; the last sample is repeated."""
+    samples = [0.0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+    drive = wave((0.0, 0.0), (1.0, 1.0), (1.0, -1.0), (2.0, -1.0), samples=samples)
+    speed = 7.0
+    found = run(relaxation, jnp.asarray(speed), None, drive, [[0.0]]).y[0, :, 0]
+    t = np.asarray(samples)
+    ramp = t - (1 - np.exp(-speed * t)) / speed
+    top = 1 - (1 - np.exp(-speed)) / speed
+    exact = np.where(t <= 1, ramp, -1 + (top + 1) * np.exp(-speed * (t - 1)))
+    np.testing.assert_allclose(found, exact, atol=3e-8)
+
+
+def test_lanes_are_alone_in_their_time():
+    """Speeds over ten decades in one run give what each gives alone, to rounding."""
+    drive = wave((0.0, 0.0), (1.0, 1.0), (3.0, -1.0), samples=np.linspace(0, 3, 40))
+    speeds = jnp.asarray([1e-4, 1.0, 1e2, 1e6])
+    whole = run(relaxation, speeds, 0, drive, np.zeros((1, 4)))
+    for k in range(4):
+        alone = run(relaxation, speeds[k], None, drive, np.zeros((1, 1)))
+        np.testing.assert_allclose(whole.y[k], alone.y[0], rtol=1e-12, atol=1e-14)
+        assert int(whole.steps[k]) == int(alone.steps[0])
+
+
+def test_every_lane_may_have_a_waveform_of_its_own():
+    t = jnp.asarray([[0.0, 1.0, 2.0], [0.0, 0.5, 4.0]])
+    v = jnp.asarray([[0.0, 1.0, 0.0], [1.0, 1.0, -1.0]])
+    ts = jnp.asarray([[0.5, 2.0], [0.25, 4.0]])
+    both = run(relaxation, jnp.asarray(3.0), None, stiff.Drive(t, v, ts), np.zeros((1, 2)))
+    for k in range(2):
+        alone = run(relaxation, jnp.asarray(3.0), None, stiff.Drive(t[k], v[k], ts[k]), np.zeros((1, 1)))
+        np.testing.assert_allclose(both.y[k], alone.y[0], rtol=1e-12)
+
+
+def test_a_nanosecond_in_a_second_is_seen_in_both_precisions():
+    for dtype, tol in ((jnp.float64, 1e-6), (jnp.float32, 2e-3)):
+        t = jnp.asarray([0.0, 0.5, 0.5, 0.5 + 2e-6, 0.5 + 2e-6, 1.0], dtype)
+        v = jnp.asarray([0.0, 0.0, 1.0, 1.0, 0.0, 0.0], dtype)
+        width = float(t[3] - t[2])
+        drive = stiff.Drive(t, v, jnp.asarray([1.0], dtype))
+        kick = lambda speed, y, v: speed * v[None] * (1 - y)  # noqa: E731
+        found = run(
+            kick,
+            jnp.asarray(1e6, dtype),
+            None,
+            drive,
+            jnp.zeros((1, 1), dtype),
+            rtol=1e-5 + 0 * t[0],
+            atol=1e-6 + 0 * t[0],
+        )
+        assert float(found.y[0, 0, 0]) == pytest.approx(1 - np.exp(-1e6 * width), rel=tol)
+
+
+def test_codes_tell_what_happened_and_samples_beyond_are_nan():
+    drive = wave((0.0, 1.0), (2.0, 1.0), samples=[0.5, 1.5])
+    burst = lambda power, y, v: y**power * v[None]  # noqa: E731
+    found = run(burst, jnp.asarray([2.0, 0.0]), 0, drive, np.ones((1, 2)))
+    assert int(found.code[0]) == stiff.TOO_SMALL  # 1/(1 - t) ends at t = 1
+    assert int(found.code[1]) == 0
+    assert float(found.y[0, 0, 0]) == pytest.approx(2.0, rel=1e-6)
+    assert np.isnan(found.y[0, 1, 0])
+    short = run(burst, jnp.asarray([0.0]), 0, drive, np.ones((1, 1)), max_steps=2)
+    assert int(short.code[0]) == stiff.TOO_MANY
+    bad = run(lambda m, y, v: y * jnp.nan, jnp.asarray(1.0), None, drive, np.ones((1, 1)))
+    assert int(bad.code[0]) == stiff.TOO_SMALL
+
+
+def oscillator(member, y, v):
+    """Van der Pol, driven: stiff for large mu."""
+    mu, gain = member
+    return jnp.stack([y[1], mu * (1 - y[0] ** 2) * y[1] - y[0] + gain * v])
+
+
+def test_adjoint_equals_forward_mode_and_differences():
+    """In members (one shared, one per lane), voltages, knot times, sample times and initial state."""
+    ts = jnp.asarray(np.linspace(0.1, 4.0, 37))
+    t, v = jnp.asarray([0.0, 1.0, 1.0, 4.0]), jnp.asarray([0.0, 1.0, -0.5, 0.5])
+    mu, gain, y0 = jnp.asarray([5.0, 20.0]), jnp.asarray(0.7), jnp.asarray([[1.0, 2.0], [0.0, 0.1]])
+    weights = jnp.asarray(np.random.default_rng(0).standard_normal((2, 37, 2)))
+
+    def loss(by, mu, gain, t, v, ts, y0):
+        # Few steps a block, so that several blocks are replayed.
+        found = run(oscillator, (mu, gain), (0, None), stiff.Drive(t, v, ts), y0, by=by, max_steps=900)
+        return jnp.sum(weights * found.y)
+
+    inputs = (mu, gain, t, v, ts, y0)
+    rng = np.random.default_rng(1)
+    direction = [jnp.asarray(rng.standard_normal(a.shape)) for a in inputs]
+    # The jump keeps its place, both of its knots move together; the first and the last knot hold the samples.
+    direction[2] = direction[2].at[jnp.asarray([0, 3])].set(0.0).at[2].set(direction[2][1])
+    direction[4] = direction[4].at[-1].set(0.0)
+    forward = jax.jvp(lambda *a: loss(stiff.integrate, *a), inputs, tuple(direction))[1]
+    gradients = jax.grad(lambda *a: loss(_adjoint.integrate, *a), argnums=tuple(range(6)))(*inputs)
+    reverse = sum(jnp.sum(g * d) for g, d in zip(gradients, direction, strict=True))
+    h = 1e-6
+    ends = [loss(stiff.integrate, *[a + s * h * d for a, d in zip(inputs, direction, strict=True)]) for s in (1, -1)]
+    assert float(reverse) == pytest.approx(float(forward), rel=1e-9)
+    assert float(reverse) == pytest.approx(float(ends[0] - ends[1]) / (2 * h), rel=2e-5)
+
+
+def test_second_derivatives():
+    drive = wave((0.0, 0.0), (1.0, 1.0), samples=[0.3, 1.0])
+    closed = lambda k: jnp.sum(jnp.stack([t - (1 - jnp.exp(-k * t)) / k for t in (0.3, 1.0)]))  # noqa: E731
+    loss = lambda k: jnp.sum(run(relaxation, k, None, drive, np.zeros((1, 1)), by=_adjoint.integrate).y)  # noqa: E731
+    k = jnp.asarray(4.0)
+    assert float(jax.jacfwd(jax.grad(loss))(k)) == pytest.approx(float(jax.grad(jax.grad(closed))(k)), rel=1e-5)
