@@ -269,6 +269,50 @@ def test_bypass_of_a_floating_plug():
     assert float(cell.threshold_voltage(array(20 * NM))) == pytest.approx(0.3 + 0.56, abs=1e-3)
 
 
+def sawtooth(cell, volts, width=5e-7, edge=5e-9):
+    """log10 R at 0.1 V after each pulse of a train: linearly implicit steps, rest long after the glass turned off."""
+    zero = jnp.zeros(())
+    shape = jnp.concatenate([jnp.linspace(0, 1, 51)[1:], jnp.ones(150), jnp.linspace(1, 0, 201)[1:], jnp.zeros(150)])
+    steps = jnp.concatenate(
+        [
+            jnp.full(50, edge / 50),
+            jnp.geomspace(1e-11, 1.1, 150),
+            jnp.full(200, edge / 200),
+            jnp.geomspace(1e-11, 1, 150),
+        ]
+    )
+    # Flat top and rest begin with fine steps, as temperature and switch move in nanoseconds.
+    steps = steps.at[50:200].set(steps[50:200] * width / steps[50:200].sum())
+    steps = steps.at[400:].set(steps[400:] * 0.5 * width / steps[400:].sum())
+
+    def flat(y, v):
+        rate = cell.rate(PhaseChangeCell.State(*y), v, ENV)
+        return jnp.stack([rate.amorphous, rate.temperature, rate.on, rate.age])
+
+    def advance(y, k):
+        v, h = shape[k[0]] * k[1], steps[k[0]]
+        slope = jax.jacfwd(flat)(y, v)
+        return y + jnp.linalg.solve(jnp.eye(4) - h * slope, h * flat(y, v)), None
+
+    def pulse(y, v):
+        indices = jnp.arange(steps.shape[0])
+        y = jax.lax.scan(lambda y, k: advance(y, (k, v)), y, indices)[0]
+        return y, jnp.log10(0.1 / cell.current(PhaseChangeCell.State(*y), zero + 0.1, ENV))
+
+    start = cell.init(ENV)
+    y = jnp.stack([start.amorphous, start.temperature, start.on, start.age])
+    return jax.jit(lambda y: jax.lax.scan(pulse, y, volts)[1])(y)
+
+
+def test_measured_partial_reset(shared_data):
+    """Mean R(V) of a measured cell: flat, shoulder, full RESET. One sigmoid leaves 0.108 decades."""
+    table = np.genfromtxt(shared_data / "pcm_gst_partial_reset" / "partial_reset_R_vs_V.csv", delimiter=",", names=True)
+    measured = np.log10(table["resistance_ohm"]).reshape(-1, 40)
+    volts = jnp.asarray(table["voltage_V"][:40])
+    found = np.asarray(sawtooth(PhaseChangeCell.partial_reset(), volts))
+    assert np.sqrt(np.mean((found - measured.mean(axis=0)) ** 2)) < 0.03
+
+
 def test_rate_points_inward():
     for volts in (-2.7, 0.0, 0.2, 1.0, 1.8, 2.7):
         v = array(volts)
