@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.smooth import exp_difference, limexp, limit_current
+from physics.smooth import exp_difference, limexp, limit_current, softplus
 
 Real = Float[Array, "..."]
 
@@ -23,14 +23,22 @@ def arrhenius(prefactor: Real, energy: Real, temperature: Real) -> Real:
     return prefactor * limexp(-energy / thermal_voltage(temperature))
 
 
-def sinh_hopping(prefactor: Real, energy: Real, drop: Real, temperature: Real) -> Real:
+def sinh_hopping(
+    prefactor: Real, energy: Real, drop: Real, temperature: Real, ceiling: Real | float | None = None
+) -> Real:
     """2 prefactor exp(-E/k_B T) sinh(q drop / k_B T): forward minus backward hops.
 
-    `drop` (V) is the part of the voltage that lowers one barrier, usually half a hop times the field.
+    `drop` (V) is the part of the voltage that lowers one barrier, usually half a hop times the field; `ceiling`
+    limits the forward hops, over prefactor, where the field has pulled the barrier down: h/(1 + (h/c)^8)^(1/8).
     Mott and Gurney, Electronic Processes in Ionic Crystals (1940).
     """
     kt = thermal_voltage(temperature)
-    return prefactor * exp_difference((drop - energy) / kt, (-drop - energy) / kt)
+    sign = jnp.where(drop < 0, -jnp.ones_like(drop), jnp.ones_like(drop))
+    up = (sign * drop - energy) / kt
+    if ceiling is not None:
+        up = up - softplus(up - jnp.log(ceiling), 0.125)
+    # No difference of two exponentials, which would drown a small drop in the rounding of the barrier.
+    return -sign * prefactor * limexp(up) * jnp.expm1(-2 * sign * drop / kt)
 
 
 def mott_gurney_barriers(energy: Real, field_drop: Real) -> tuple[Real, Real]:

@@ -20,8 +20,9 @@ def limexp(x: Real) -> Real:
 
 
 def exp_difference(up: Real, down: Real) -> Real:
-    """exp(up) - exp(down) without overflow: 2 exp(-E) sinh(x) with up = x - E, down = -x - E."""
-    return limexp(up) - limexp(down)
+    """exp(up) - exp(down) without overflow or cancellation: 2 exp(-E) sinh(x) with up = x - E, down = -x - E."""
+    sign = jnp.where(up < down, -jnp.ones_like(up), jnp.ones_like(up))
+    return -sign * limexp(jnp.maximum(up, down)) * jnp.expm1(-sign * (up - down))
 
 
 def limsinh(x: Real) -> Real:
@@ -83,7 +84,8 @@ def stop(x: Real) -> Real:
 
     1 - (N/N_max)^10 is stop(10 ln(N/N_max)); beyond the end the motion turns back at a bounded rate.
     """
-    return jnp.expm1(-jnp.maximum(x, 0.0)) - jnp.expm1(jnp.minimum(x, 0.0))
+    sign = jnp.where(x > 0, jnp.ones_like(x), -jnp.ones_like(x))
+    return sign * jnp.expm1(-sign * x)
 
 
 def end_stops(direction: Real, high: Real, low: Real, width: Real | float) -> Real:
