@@ -62,3 +62,21 @@ def assert_inward_and_passive(device: AbstractDevice, size: int = 200) -> None:
             rate = find(values, moved, volts, kelvin)[:, names.index(name)]
             middle = find(values, state, volts, kelvin)[:, k]
             assert bool(jnp.all(sign * rate >= -1e-9 * jnp.abs(middle))), (name, end, float(jnp.min(sign * rate)))
+
+
+def assert_gradients(device: AbstractDevice, size: int = 40) -> None:
+    """Along a random direction of parameters, state, voltage and temperature, jvp equals the central difference."""
+    draw = draws(device, size, seed=1)
+    rng = np.random.default_rng(2)
+    direction = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)) * jnp.abs(a), draw)
+
+    def compare(draw, direction):
+        along = lambda h: outputs(device, *jax.tree.map(lambda a, d: a + h * d, draw, direction))  # noqa: E731
+        value, slope = jax.jvp(along, (jnp.zeros(()),), (jnp.ones(()),))
+        # Of fourth order: logarithms of these rates have slopes of some ten thousand.
+        around = jax.vmap(along)(1e-6 * jnp.asarray([-2.0, -1.0, 1.0, 2.0]))
+        return value, slope, (around[0] - 8 * around[1] + 8 * around[2] - around[3]) / 12e-6
+
+    value, slope, difference = eqx.filter_jit(jax.vmap(compare))(draw, direction)
+    wrong = jnp.abs(slope - difference) > 1e-5 * (jnp.abs(slope) + jnp.abs(value)) + 1e-30
+    assert not bool(jnp.any(wrong)), (slope[wrong], difference[wrong], value[wrong])
