@@ -20,6 +20,8 @@ from neurojax.compare import compare as compare
 from neurojax.csvfile import mean_ramp as mean_ramp
 from neurojax.csvfile import read_csv as read_csv
 from neurojax.csvfile import read_ramps as read_ramps
+from neurojax.devicefile import load_device as load_device
+from neurojax.devicefile import save_device as save_device
 from neurojax.errors import DataError as DataError
 from neurojax.errors import FitError as FitError
 from neurojax.errors import NeurojaxError as NeurojaxError

@@ -39,10 +39,10 @@ def integrate(rate, members, axes, drive: Drive, y0, rtol, atol, how: Control) -
         moving = jax.tree.map(lambda a: a.perturbed, inputs[:2], is_leaf=_is_primal)
         solution, (end, marks) = stiff.run(rate, members, axes, drive, y0, rtol, atol, how, every)
         # Which leaves are asked for travels in the structure: None on one side or the other.
-        return solution, (eqx.partition((members, drive), moving), (y0, rtol, atol), end, marks)
+        return solution, (eqx.partition((members, drive), moving), (rtol, atol), end, marks)
 
     def backward(kept, cotangent):
-        (asked, still), (y0, rtol, atol), end, marks = kept
+        (asked, still), (rtol, atol), end, marks = kept
         found, start = _reverse(rate, axes, asked, still, rtol, atol, how, every, end, marks, cotangent.y)
         zeros = jax.tree.map(jnp.zeros_like, eqx.combine(asked, still))
         members, drive = eqx.combine(found, zeros)

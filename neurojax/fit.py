@@ -25,12 +25,11 @@ from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
-from neurojax.simulate import tolerances
 from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian
+from neurojax.simulate import tolerances
 from neurojax.trace import PulseTrace, Trace
 from physics.device import AbstractDevice, Environment
 from physics.quantity import Parameter, parameters, suggest
-
 
 SCREEN_LANES, SCREEN_STEPS = 512, 3000
 
@@ -47,6 +46,8 @@ class Problem:
     mask: np.ndarray
     held_out: np.ndarray
     spec: Spec
+    settings: dict[str, Any]
+    batch: int = 1
 
     @property
     def device(self) -> AbstractDevice:
@@ -57,12 +58,20 @@ class Problem:
         return self.model.box
 
     def evaluate(self, theta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted observations; NaN where it failed."""
-        r, jacobian, ok = residuals_and_jacobian(jnp.asarray(theta), self.model, self.data, self.spec)
-        r, jacobian = np.asarray(r, dtype=float), np.asarray(jacobian, dtype=float)
-        r = np.where(np.asarray(ok)[:, :, None], r, np.nan)
+        """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted observations; NaN where it failed.
+
+        Always `batch` starts at once, so that one compiled function serves the whole fit.
+        """
+        parts = [residuals_and_jacobian(jnp.asarray(b), self.model, self.data, self.spec) for b in self._batches(theta)]
+        r, jacobian, ok = (np.concatenate([np.asarray(a) for a in p])[: len(theta)] for p in zip(*parts, strict=True))
+        r = np.where(ok[:, :, None], r, np.nan)
         use = weights > 0
         return r[:, use].reshape(len(theta), -1) * weights[use], jacobian[:, use] * weights[use][:, None]
+
+    def _batches(self, theta: np.ndarray) -> np.ndarray:
+        missing = -len(theta) % self.batch
+        padded = np.concatenate([theta, np.repeat(theta[-1:], missing, axis=0)])
+        return padded.reshape(-1, self.batch, theta.shape[1])
 
     def costs(self, theta: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Half the sum of squares of each of many candidates, infinite where it failed: cheap and coarse."""
@@ -150,6 +159,7 @@ def fit(
         raise FitError(f"n_starts = {n_starts}: at least one start is needed.")
     if key is None and (n_starts > 1 or not use_current):
         raise FitError("random starts need a key: fit(..., key=jax.random.key(0)), or n_starts=1 for the device alone.")
+    problem = dataclasses.replace(problem, batch=n_starts)
     options = (n_starts, use_current, screen, tuple(windows), max_iterations)
     began = time.perf_counter()
     with after_a_while(f"fitting {type(device).__name__}: compiling", total=max_iterations, enabled=progress) as update:
@@ -159,8 +169,9 @@ def fit(
 
 
 def prepare(
-    device, traces, *, free, fixed, bounds, per_trace, instrument, env, holdout, residual, rtol, atol, max_steps
-):
+    device, traces, *, free=None, fixed=None, bounds=None, per_trace=(), instrument=None, env=None, temperature=None,
+    holdout=0.0, residual="asinh", rtol=1e-6, atol=1e-8, max_steps=2**14,
+) -> Problem:  # fmt: skip
     """Check everything that can be wrong before anything is compiled."""
     traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
     if not traces:
@@ -186,25 +197,30 @@ def prepare(
     theirs = tuple(n.removeprefix("instrument.") for n in names if n.startswith("instrument."))
     spec = Spec(ours, theirs, residual, isinstance(traces[0], PulseTrace), max_steps)
     limits = {e: (bounds or {})[e.split("[")[0]] for e in expanded if e.split("[")[0] in (bounds or {})}
-    env = Environment() if env is None else env
+    if env is None:
+        env = Environment() if temperature is None else Environment(temperature=temperature)
+    settings = dict(
+        free=list(names), bounds={n: list(b) for n, b in (bounds or {}).items()}, per_trace=list(per_trace),
+        temperature=float(env.temperature), holdout=holdout, residual=residual, rtol=rtol, atol=atol,
+        max_steps=max_steps,
+    )  # fmt: skip
     model = Model(box(declared, limits), device, instrument, env, *tolerances(rtol, atol, data.ts.dtype))
-    return Problem(model, traces, expanded, declared, data, mask, held, spec)
+    return Problem(model, traces, expanded, declared, data, mask, held, spec, settings)
 
 
 def _check_kinds(device: AbstractDevice, traces: tuple[Trace | PulseTrace, ...]) -> None:
     name = type(device).__name__
     if len({type(t) for t in traces}) > 1:
-        raise FitError(
-            "traces must be all Trace or all PulseTrace. Fit sweeps and pulse sequences one after the other."
-        )
+        raise FitError("traces must be all Trace or all PulseTrace. Fit sweeps and pulse sequences apart.")
     for t in traces:
         if isinstance(t, Trace) and t.ports != device.port_shape:
             raise FitError(
                 f"{name} has {len(device.terminals)} terminals, so voltages of shape (n, *{device.port_shape}); "
                 f"{t.name!r} has {t.v.shape}. Give each port ({', '.join(device.terminals[:-1])}) a column."
             )
-        if isinstance(t, PulseTrace) and t.v_read != traces[0].v_read:
-            raise FitError(f"{t.name!r} is read at {t.v_read} V, the first at {traces[0].v_read} V: fit them apart.")
+    readings = {t.v_read for t in traces if isinstance(t, PulseTrace)}
+    if len(readings) > 1:
+        raise FitError(f"the pulse sequences are read at different voltages {sorted(readings)} V: fit them apart.")
 
 
 def _free_names(device, known, free, fixed, per_trace, bounds) -> tuple[str, ...]:

@@ -1,40 +1,36 @@
-"""A fit as a file: readable JSON that scripts may rely on, and the way back to a device."""
+"""A fit as a file: readable JSON that scripts may rely on, and the way back to a Fit."""
 
-import importlib
 import importlib.metadata
-import json
 import os
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from neurojax.devicefile import device_from_dict, device_to_dict, read_json
 from neurojax.errors import DataError
-from neurojax.fitresult import Fit
+from neurojax.fitresult import Estimate, Fit, model_values
+from neurojax.instrument import Instrument
+from neurojax.trace import PulseTrace, Trace
 from physics.device import AbstractDevice
-from physics.quantity import parameters, suggest
+from physics.quantity import parameters
 
-FORMAT = 1
+FORMAT = 2
+_NUMBERS = ("rms_error", "rms_of_range", "held_out_rms", "chi2_reduced", "aic", "bic")
 
 
 def fit_to_dict(fit: Fit) -> dict[str, Any]:
     """The content of `fit.json`; NaN and infinity become null, so any JSON reader takes it."""
-    device, problem = fit.device, fit.problem
-    cls = type(device)
+    cls = type(fit.device)
     return {
         "format": FORMAT,
         "neurojax": _version(),
         "model": cls.__name__,
-        "class": f"{cls.__module__}:{cls.__qualname__}",
         "doi": cls.doi,
         "converged": fit.converged,
-        "rms_error": _plain(fit.rms_error),
         "rms_unit": fit.rms_unit,
-        "rms_of_range": _plain(fit.rms_of_range),
-        "held_out_rms": _plain(fit.held_out_rms),
-        "chi2_reduced": _plain(fit.chi2_reduced),
-        "aic": _plain(fit.aic),
-        "bic": _plain(fit.bic),
+        **{name: _plain(getattr(fit, name)) for name in _NUMBERS},
         "n_points": fit.n_points,
         "parameters": {
             e.name: {
@@ -49,57 +45,85 @@ def fit_to_dict(fit: Fit) -> dict[str, Any]:
             for e in fit.estimates.values()
         },
         "covariance": {"names": list(fit.estimates), "matrix": [[_plain(c) for c in row] for row in fit.covariance]},
-        "device": {n: {"value": np.asarray(p.value).tolist(), "unit": p.unit} for n, p in parameters(device).items()},
+        "device": device_to_dict(fit.device),
         "instrument": {n: {"value": float(p.value), "unit": p.unit} for n, p in parameters(fit.instrument).items()},
         "starts": {"chi2_half": [_plain(c) for c in fit.start_costs], "agreeing": fit.agreeing},
         "directions": fit.directions,
         "warnings": fit.warnings,
         "seconds": fit.seconds,
-        "traces": [{"name": t.name, "sha256": t.hash()} for t in (problem.traces if problem else ())],
+        "settings": fit.settings,
+        "theta": fit.theta.tolist(),
+        "traces": [{"name": t.name, "sha256": t.hash()} for t in (fit.problem.traces if fit.problem else ())],
     }
 
 
-def load_fit(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a `fit.json`: its content, with the fitted device rebuilt under the key "device".
+def load_fit(
+    path: str | os.PathLike,
+    traces: Trace | PulseTrace | Sequence[Trace | PulseTrace] | None = None,
+    *,
+    cls: type[AbstractDevice] | None = None,
+) -> Fit:
+    """Read a `fit.json`.
+
+    Args:
+        path: file written by `fit.save`. traces: the data of that fit; with them `plot` and `profile` work again.
+        cls: class of the device, where it lives in a notebook.
 
     Raises:
-        DataError: the file is missing, is not such a JSON, or names a device that is not there.
+        DataError: the file is missing, is not a fit, names a device that is not there, or belongs to other data.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        cls_path, values = content["class"], content["device"]
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}. Write one with fit.save(path).") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a fit written by neurojax ({error}).") from error
-    device = _device_class(cls_path, path)()
-    known = parameters(device)
-    unknown = [n for n in values if n not in known]
-    if unknown:
-        raise DataError(f"{path}: {cls_path} has no parameter {unknown[0]!r}.{suggest(unknown[0], tuple(known))}")
-    from physics.quantity import with_values
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "theta" not in content:
+        raise DataError(f"{path} is not a fit written by this version of neurojax (format {FORMAT}).")
+    device = device_from_dict(content["device"], cls, path)
+    instrument = Instrument(**{n: entry["value"] for n, entry in content["instrument"].items()})
+    theta = np.asarray(content["theta"])
+    problem = None if traces is None else _problem(content, device, instrument, traces, path)
+    return Fit(
+        device=device,
+        instrument=instrument,
+        estimates={name: _estimate(name, e) for name, e in content["parameters"].items()},
+        covariance=np.asarray([[_number(c) for c in row] for row in content["covariance"]["matrix"]]),
+        rms_unit=content["rms_unit"],
+        **{name: _number(content[name]) for name in _NUMBERS},
+        n_points=content["n_points"],
+        converged=content["converged"],
+        start_costs=np.asarray([np.inf if c is None else c for c in content["starts"]["chi2_half"]]),
+        agreeing=content["starts"]["agreeing"],
+        directions=content["directions"],
+        warnings=content["warnings"],
+        seconds=content["seconds"],
+        settings=content["settings"],
+        model=[] if problem is None else model_values(problem, theta),
+        theta=theta,
+        problem=problem,
+    )
 
-    content["device"] = with_values(device, {n: np.asarray(v["value"]) for n, v in values.items()})
-    return content
+
+def _problem(content, device, instrument, traces, path):
+    from neurojax.fit import prepare
+
+    traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
+    known = [t["sha256"] for t in content["traces"]]
+    if [t.hash() for t in traces] != known:
+        names = ", ".join(t["name"] for t in content["traces"])
+        raise DataError(f"{path} was fitted to other data ({names}); give load_fit the same traces in the same order.")
+    return prepare(device, traces, instrument=instrument, **content["settings"])
 
 
-def _device_class(path: str, file: Any) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        found = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise DataError(
-            f"{file}: cannot import the device {path} ({error}). Import your notebook's class first."
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, AbstractDevice)):
-        raise DataError(f"{file}: {path} is not a device.")
-    return found
+def _estimate(name: str, e: dict[str, Any]) -> Estimate:
+    low, high = (_number(b) for b in e["interval_95"])
+    bounds = (float(e["bounds"][0]), float(e["bounds"][1]))
+    value, std = _number(e["value"]), _number(e["std"])
+    return Estimate(name, value, std, (low, high), e["unit"], bounds, e["at_bound"], e["determined"])
+
+
+def _number(x: float | None) -> float:
+    return float("nan") if x is None else float(x)
 
 
 def _plain(x: Any) -> float | None:
-    value = float(x)
+    value = float(jnp.asarray(x))
     return value if np.isfinite(value) else None
 
 

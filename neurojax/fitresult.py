@@ -11,7 +11,7 @@ import numpy as np
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
 from neurojax.errors import FitError
-from neurojax.residual import predictions
+from neurojax.residual import from_residual
 from physics.device import AbstractDevice
 from physics.quantity import with_values
 
@@ -45,6 +45,7 @@ class Fit:
         held_out_rms: the same on the samples kept back (NaN without holdout).
         chi2_reduced: of the fitted samples; about 1 if model and noise are right.
         model: model values of each trace's samples. converged: whether the best search ended by itself.
+        settings: how the fit was set up, as `load_fit` needs it.
         start_costs: chi2/2 of every start. agreeing: how many starts ended in the same minimum.
         warnings: sentences that a user must read.
     """
@@ -67,6 +68,7 @@ class Fit:
     directions: list[str]
     warnings: list[str]
     seconds: dict[str, float]
+    settings: dict[str, Any]
     model: list[np.ndarray]
     theta: np.ndarray
     problem: "Problem | None"
@@ -120,12 +122,13 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     chi2, n = float(r[fitted] @ r[fitted]), int(fitted.sum())
     dof = max(n - len(theta), 1)
     reduced = chi2 / dof
+    likelihood = n * np.log(max(chi2, np.finfo(float).tiny) / n)
     # The noise of a trace is itself an estimate: let the scatter of the residuals set its scale.
     cov_theta = identify.covariance(jacobian[fitted].T @ jacobian[fitted]) * reduced
     values, slope = _physical(problem.box, theta)
     covariance = slope[:, None] * cov_theta * slope[None, :]
     estimates = _estimates(problem, theta, values, covariance, cov_theta)
-    model = _model(problem, theta)
+    model = model_values(problem, theta, r)
     rms, held, unit, of_range = _misfit(problem, r, fitted, model)
     agree = int(np.sum(state.cost <= state.cost[best] * 1.02 + 2.0))
     directions = identify.words(problem.names, _relative(problem, values, covariance))
@@ -134,9 +137,9 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
         instrument=with_values(problem.model.instrument, _first(problem, estimates, "instrument")),
         estimates=estimates, covariance=covariance, rms_error=rms, rms_unit=unit, rms_of_range=of_range,
         held_out_rms=held, chi2_reduced=reduced, n_points=n,
-        aic=n * np.log(chi2 / n) + 2 * len(theta), bic=n * np.log(chi2 / n) + len(theta) * np.log(n),
+        aic=likelihood + 2 * len(theta), bic=likelihood + len(theta) * np.log(n),
         converged=not bool(state.active[best]), start_costs=state.cost, agreeing=agree, directions=directions,
-        warnings=[], seconds=seconds, model=model, theta=theta, problem=problem,
+        warnings=[], seconds=seconds, settings=problem.settings, model=model, theta=theta, problem=problem,
     )  # fmt: skip
     return dataclasses.replace(fit, warnings=_warnings(fit))
 
@@ -172,13 +175,22 @@ def _relative(problem, values, covariance) -> np.ndarray:
     return covariance / scale[:, None] / scale[None, :]
 
 
-def _model(problem, theta) -> list[np.ndarray]:
-    """Model values on the samples of each trace."""
-    whole = np.asarray(predictions(jnp.asarray(theta), problem.model, problem.data, problem.spec))
-    rows, out = [w[m] for w, m in zip(whole, problem.mask, strict=True)], []
+def model_values(problem: "Problem", theta: np.ndarray, r: np.ndarray | None = None) -> list[np.ndarray]:
+    """Model values, shaped like the data of each trace (NaN for a port that was not measured)."""
+    if r is None:
+        r = problem.evaluate(theta[None], problem.mask.astype(float))[0][0]
+    whole = np.full(problem.mask.shape, np.nan)
+    whole[problem.mask] = r
+    rows = from_residual(whole, problem.data, problem.spec.residual)
+    rows, out = [row[m] for row, m in zip(rows, problem.mask, strict=True)], []
     for trace in problem.traces:
-        pieces = len(trace.amplitude) if getattr(trace, "independent", False) else 1
-        out.append(np.concatenate(rows[:pieces]))
+        pieces = len(trace) if getattr(trace, "independent", False) else 1
+        values = np.concatenate(rows[:pieces])
+        if getattr(trace, "ports", ()):
+            shaped = np.full(trace.i.shape, np.nan)
+            shaped[np.isfinite(trace.i)] = values
+            values = shaped
+        out.append(values)
         rows = rows[pieces:]
     return out
 
@@ -186,12 +198,13 @@ def _model(problem, theta) -> list[np.ndarray]:
 def _misfit(problem, r, fitted, model) -> tuple[float, float, str, float]:
     y = np.asarray(problem.data.y)[problem.mask]
     floor = np.asarray(problem.data.floor)[problem.mask]
-    difference = np.concatenate(model) - y
+    flat = np.concatenate([m[np.isfinite(m)] for m in model])
+    difference = flat - y
     of_range = float(np.sqrt(np.mean(difference[fitted] ** 2)) / np.ptp(y))
     if problem.spec.residual == "linear":
         error, unit = difference / np.ptp(y), "of range"
     else:
-        error, unit = (np.arcsinh(np.concatenate(model) / floor) - np.arcsinh(y / floor)) / np.log(10), "decades"
+        error, unit = (np.arcsinh(flat / floor) - np.arcsinh(y / floor)) / np.log(10), "decades"
     held = float(np.sqrt(np.mean(error[~fitted] ** 2))) if (~fitted).any() else float("nan")
     return float(np.sqrt(np.mean(error[fitted] ** 2))), held, unit, of_range
 

@@ -192,6 +192,14 @@ def residual(model: Array, data: Data, kind: ResidualKind) -> Array:
     return (jnp.arcsinh(model / floor) - jnp.arcsinh(y / floor)) / spread
 
 
+def from_residual(r: np.ndarray, data: Data, kind: ResidualKind) -> np.ndarray:
+    """The model values (m, q) behind weighted residuals (m, q)."""
+    y, floor, sigma = (np.asarray(a) for a in (data.y, data.floor, data.sigma))
+    if kind == "linear":
+        return y + r * sigma
+    return floor * np.sinh(np.arcsinh(y / floor) + r * sigma / np.sqrt(y**2 + floor**2))
+
+
 @eqx.filter_jit
 def residuals(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec) -> tuple[Array, Array]:
     """For every start: residuals (starts, m, q) and success (starts, m)."""
@@ -210,9 +218,3 @@ def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: 
 
     r, columns, ok = jax.vmap(along, out_axes=(None, -1, None))(jnp.eye(theta.shape[1], dtype=theta.dtype))
     return r, columns, ok
-
-
-@eqx.filter_jit
-def predictions(theta: Float[Array, " p"], model: Model, data: Data, spec: Spec) -> Array:
-    """Model values of every simulation at one theta, shape (m, q)."""
-    return predict(theta[None], model, data, spec)[0][0]

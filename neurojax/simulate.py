@@ -112,10 +112,10 @@ class Members(eqx.Module):
         """Measured current (A) and power taken from the source (W)."""
         inner = self.voltage(x, v)
         i = self.device.current(x, inner, self.env)
-        if isinstance(self.device, AbstractReactive):
-            charge = lambda y, u: self.device.charge(y, u, self.env)  # noqa: E731
-            moved = self.device.rate(x, inner, self.env)
-            i = i + jax.jvp(charge, (x, inner), (moved, slope))[1]
+        device = self.device
+        if isinstance(device, AbstractReactive):
+            moved = device.rate(x, inner, self.env)
+            i = i + jax.jvp(lambda y, u: device.charge(y, u, self.env), (x, inner), (moved, slope))[1]
         return (i if self.instrument is None else self.instrument.measured(i)), jnp.sum(v * i)
 
     def conductance(self, x: Any, v_read: Array) -> Array:
@@ -147,7 +147,8 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
     flat = jax.vmap(lambda x: ravel_pytree(x)[0], out_axes=1)(x0)
     how = stiff.control(lanes, drive.ts.shape[-1], max_steps)
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
-    solution = integrate(rate, members, axes, drive, flat, *tolerances, how)
+    rtol, atol = tolerances
+    solution = integrate(rate, members, axes, drive, flat, rtol, atol, how)
     return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
 
 
@@ -176,7 +177,7 @@ def _run_members(
     device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, key, solver, dt, max_steps, gradient
 ) -> Record:
     lanes = 1 if size is None else size
-    members = Members(device, env, instrument)
+    members, (rtol, atol) = Members(device, env, instrument), tolerances
     axes = member_axes(members)
     keys = None if key is None else key if key.ndim else jax.random.split(key, lanes) if lanes > 1 else key[None]
 
@@ -185,7 +186,7 @@ def _run_members(
             xs, steps, code = x, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
         elif key is None:
             xs, steps, code = _paths.adaptive(
-                solver, member.rate, wave_t, wave_v, ts, x, *tolerances, max_steps, gradient
+                solver, member.rate, wave_t, wave_v, ts, x, rtol, atol, max_steps, gradient
             )
         else:
             xs, steps, code = _paths.noisy(member.rate, member.diffusion, key, dt, wave_t, wave_v, ts, x, gradient)
@@ -304,6 +305,6 @@ def _describe(record: Record, name: str, failed: np.ndarray) -> str:
     state = ", ".join(f"{k} = {float(s[last]):.4g}" for k, s in one.states.items())
     who = f"{name}, member {failed[0]} ({failed.size} of {record.ok.size} failed)" if record.ok.ndim else name
     return (
-        f"{who}: stopped after {int(one.steps)} steps, as {stiff.MEANING[int(one.code)]}; last good sample at t = {float(one.t[last]):.6g} s, "
-        f"v = {np.asarray(one.v)[last]} V, {state}. {_ADVICE}"
+        f"{who}: stopped after {int(one.steps)} steps, as {stiff.MEANING[int(one.code)]}; last good sample at "
+        f"t = {float(one.t[last]):.6g} s, v = {np.asarray(one.v)[last]} V, {state}. {_ADVICE}"
     )

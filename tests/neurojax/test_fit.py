@@ -52,8 +52,16 @@ def test_result_is_readable_and_comes_back(fitted, tmp_path):
     ):
         assert key in content
     assert set(content["parameters"]["r_on"]) >= {"value", "std", "unit", "at_bound"}
-    back = nj.load_fit(tmp_path / "fit.json")["device"]
-    assert float(back.r_on) == pytest.approx(fitted.values["r_on"], rel=1e-12)
+    back = nj.load_fit(tmp_path / "fit.json")
+    assert float(back.device.r_on) == pytest.approx(fitted.values["r_on"], rel=1e-12)
+    assert repr(back) == repr(fitted)
+    with pytest.raises(nj.FitError, match="no data attached"):
+        nj.profile(back, "r_on")
+    with pytest.raises(nj.DataError, match="other data"):
+        nj.load_fit(tmp_path / "fit.json", measured_style(7, n=200))
+    whole = nj.load_fit(tmp_path / "fit.json", fitted.problem.traces)
+    np.testing.assert_allclose(whole.model[0], fitted.model[0], rtol=1e-10)
+    assert "Vteam" in whole.plot().get_title()
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(nj.DataError, match="not a fit"):
         nj.load_fit(tmp_path / "bad.json")
