@@ -28,4 +28,5 @@ from physics.quantity import parameters as parameters
 from physics.quantity import quantity as quantity
 from physics.quantity import state_variable as state_variable
 from physics.quantity import with_values as with_values
+from physics.silver_filament import AgFilament as AgFilament
 from physics.thermal_filament import ThermalFilament as ThermalFilament
