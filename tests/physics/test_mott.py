@@ -1,0 +1,150 @@
+"""NbO2Mott against the numbers of an independent SciPy script and the closed form of its static curve."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from box import assert_finite, assert_gradients, assert_inward_and_passive
+from oracle import integrate
+from scipy.optimize import brentq
+
+from physics.device import Environment
+from physics.mott import NbO2Mott
+
+ENV = Environment(temperature=296.0)
+DEVICE = NbO2Mott()
+
+
+def logit(u):
+    return np.log(u / (1 - u))
+
+
+def state(u):
+    return NbO2Mott.State(y=jnp.asarray(logit(u)))
+
+
+static = jax.jit(lambda device, y: device.static_voltage(NbO2Mott.State(y=y), ENV))
+slope = jax.jit(jax.grad(lambda y, device: device.static_voltage(NbO2Mott.State(y=y), ENV)))
+enthalpy = jax.jit(jax.vmap(lambda u: DEVICE.enthalpy_slope(NbO2Mott.State(y=jnp.log(u / (1 - u))), ENV)))
+
+
+def fold(device, low, high):
+    """The y between two u where the static voltage has its extremum."""
+    return brentq(lambda y: float(slope(jnp.asarray(y), device)), logit(low), logit(high), xtol=1e-13)
+
+
+class BehindResistor:
+    """The switch in series with R_s; `integrate` sees it as a device under the voltage of the source."""
+
+    def __init__(self, r_s):
+        self.r_s = r_s
+
+    def rate(self, x, v, env):
+        r = DEVICE.resistance(x)
+        return DEVICE.rate(x, v * r / (r + self.r_s), env)
+
+
+def time_to(u, v, start, r_s):
+    end = lambda y: y[0] - logit(u)  # noqa: E731
+    return integrate(BehindResistor(r_s), lambda t: v, (0.0, 1e-7), state(start), ENV, event=end)[0][-1]
+
+
+def test_resistance():
+    assert float(DEVICE.resistance(state(1e-9))) == pytest.approx(70735.53, rel=2e-7)
+    assert float(DEVICE.resistance(state(1 - 1e-12))) == pytest.approx(707.355, rel=1e-6)
+
+
+def test_static_curve():
+    expected = [1.603222, 1.510404, 0.765290, 1.105445]
+    found = [float(static(DEVICE, state(u).y)) for u in (0.02, 0.1, 0.5, 0.9)]
+    np.testing.assert_allclose(found, expected, rtol=4e-7)
+    for u in (0.02, 0.1, 0.5, 0.9):
+        x = state(u)
+        assert abs(float(DEVICE.rate(x, static(DEVICE, x.y), ENV).y)) < 1e-12 * abs(
+            float(DEVICE.rate(x, jnp.zeros(()), ENV).y)
+        )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "u", "volts", "amps"),
+    [(0.01, 0.2, 0.0438462, 1.675814, 2.820033e-5), (0.3, 0.9, 0.598025, 0.747324, 3.846290e-4)],
+)
+def test_folds(low, high, u, volts, amps):
+    """V_th and V_hold; at a fold of V^2 = R Gamma dT, 1 + k u^2 = 2 k u^2 ln(1/u) with k = rho_i/rho_m - 1."""
+    y = fold(DEVICE, low, high)
+    found, at = 1 / (1 + np.exp(-y)), jnp.asarray(y)
+    assert found == pytest.approx(u, rel=1e-6)
+    assert 1 + 99 * found**2 == pytest.approx(2 * 99 * found**2 * np.log(1 / found), rel=1e-9)
+    assert float(static(DEVICE, at)) == pytest.approx(volts, rel=4e-7)
+    closed = 7.073553e4 / (1 + 99 * found**2) * 2 * np.pi * 20e-9 * 1.5 / np.log(1 / found) * 784
+    assert float(static(DEVICE, at)) == pytest.approx(np.sqrt(closed), rel=1e-7)
+    assert float(static(DEVICE, at) / DEVICE.resistance(NbO2Mott.State(y=at))) == pytest.approx(amps, rel=4e-7)
+
+
+def test_circuit_of_the_neuristor_has_a_shorter_channel():
+    short = DEVICE.replace(length=12e-9)
+    assert float(static(short, jnp.asarray(fold(short, 0.01, 0.2)))) == pytest.approx(1.00549, rel=4e-6)
+    assert float(static(short, jnp.asarray(fold(short, 0.3, 0.9)))) == pytest.approx(0.448394, rel=2e-6)
+
+
+def test_threshold_sensitivities():
+    """At a fold the partial derivative is the whole one."""
+    y = jnp.asarray(fold(DEVICE, 0.01, 0.2))
+    by = jax.grad(lambda device: jnp.log(static(device, y)))(DEVICE)
+    assert float(by.rho_i * DEVICE.rho_i) == pytest.approx(0.419245, rel=2e-6)
+    assert float(by.length * DEVICE.length) == pytest.approx(1.0, rel=1e-9)
+    for name, power in (("kappa", 0.5), ("r_ch", -1.0)):
+        assert float(getattr(by, name) * getattr(DEVICE, name)) == pytest.approx(power, rel=1e-9)
+    moved = [
+        float(static(d, jnp.asarray(fold(d, 0.01, 0.2))))
+        for d in (DEVICE.replace(rho_i=r) for r in (9.99e-3, 1.001e-2))
+    ]
+    assert np.log(moved[1] / moved[0]) / np.log(1.001 / 0.999) == pytest.approx(0.419245, rel=1e-5)
+
+
+def test_enthalpy():
+    found = enthalpy(jnp.asarray([0.02, 0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(found, [1.879967e-13, 1.044217e-13, 1.058366e-13, 1.277155e-13], rtol=6e-7)
+    u = np.asarray([0.02, 0.3, 0.7, 0.77, 0.79, 0.99])
+    volume, log = np.pi * 20e-9 * 30e-9**2, np.log(u)
+    paper = volume * (2.6e6 * 784 * (1 - u * u + 2 * u * u * log) / (2 * u * log * log) + 2 * 1.6e8 * u)
+    # The paper's form is 0/0 at u = 1, so it has lost digits itself at 0.99.
+    np.testing.assert_allclose(enthalpy(jnp.asarray(u)), paper, rtol=1e-10)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    half = 0.5 * np.log(800)
+    logs = np.log(1e-3) + half * (1 + nodes)
+    total = half * np.sum(weights * np.exp(logs) * np.asarray(enthalpy(jnp.exp(logs))))
+    assert 1e15 * total == pytest.approx(90.42938, rel=1e-7)
+
+
+@pytest.mark.parametrize(("v", "nanoseconds"), [(1.8, 2.851956), (2.0, 1.037107), (2.5, 0.3954509)])
+def test_switching_on(v, nanoseconds):
+    """From u = 1e-3 to 0.3 behind 2.3 kohm."""
+    assert 1e9 * time_to(0.3, v, 1e-3, 2.3e3) == pytest.approx(nanoseconds, rel=1e-6)
+
+
+def test_switching_off():
+    _, y = integrate(BehindResistor(2.3e3), lambda t: 2.5, (0.0, 1e-7), state(1e-3), ENV)
+    on = 1 / (1 + np.exp(-y[-1, 0]))
+    assert on == pytest.approx(0.7827642, rel=1e-7)
+    assert 1e9 * time_to(0.05, 0.2, on, 2.3e3) == pytest.approx(0.5536736, rel=2e-7)
+    assert 1e9 * time_to(0.05, 0.0, 0.5, 0.0) == pytest.approx(0.4459096, rel=2e-7)
+
+
+def test_rest():
+    """A core that is left alone shrinks to u_min and stays there."""
+    for start in (1e-3, 0.5, 2e-6):
+        _, y = integrate(DEVICE, lambda t: 0.0, (0.0, 1e-6), state(start), ENV)
+        assert y[-1, 0] == pytest.approx(logit(1e-5), abs=1e-4)
+
+
+def test_box():
+    assert_finite(DEVICE)
+
+
+def test_inward_and_passive():
+    assert_inward_and_passive(DEVICE)
+
+
+def test_gradients():
+    assert_gradients(DEVICE)
