@@ -2,7 +2,7 @@
 
 The solver is our own (`stiff.py`): adaptive, linearly implicit, every member at its own pace, no step
 across a knot; `solver=` takes any of diffrax instead. A key asks a Langevin device for one noisy path
-(Euler-Maruyama, Ito), no key for the noise-free drift. Failure is loud: `SimulationError` names the
+(Euler-Maruyama, Ito), no key for the mean of many. Failure is loud: `SimulationError` names the
 member, the time, the state and what to try. Next: `record.py` for what comes back, `fit.py` for the use.
 """
 
@@ -18,7 +18,7 @@ from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from neurojax import _adjoint, _paths, stiff
+from neurojax import _adjoint, _diffrax, langevin, stiff
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
@@ -62,7 +62,7 @@ def simulate(
         x0: initial state (`device.init(env)`), of one member or with a leading axis. env: ambient (300 K); its
             temperature may have a leading axis too. instrument: the measuring circuit.
         key: a `jax.random.key` for one path of a Langevin device, an array of keys for one path each; None for
-            the noise-free drift.
+            the mean of many paths.
         solver: a solver of diffrax instead of our own. rtol, atol: local error, states being of order one;
             in float32 not below 8e-6 and 1e-6.
         dt: step of the stochastic path (s); default `device.time_step(env)`.
@@ -80,7 +80,7 @@ def simulate(
     env = Environment() if env is None else env
     _check_ports(device, waveform)
     times = _sample_times(waveform, ts)
-    noisy = _path_step(device, waveform, env, key, dt)
+    steps = None if key is None else _path_grid(device, waveform, times, env, dt)
     size = _members(device, env, x0, key)
     arguments = (waveform.t, waveform.v, times, x0, tolerances(rtol, atol, waveform.t.dtype))
     quiet = _traced(device, waveform.v, x0)
@@ -88,7 +88,7 @@ def simulate(
         if key is None and solver is None:
             record = _run(device, env, instrument, size, *arguments, max_steps, gradient)
         else:
-            record = _run_members(device, env, instrument, size, *arguments, key, solver, noisy, max_steps, gradient)
+            record = _run_members(device, env, instrument, size, *arguments, key, solver, steps, max_steps, gradient)
         record = _check(record, device, throw)
     return record
 
@@ -107,6 +107,16 @@ class Members(eqx.Module):
     def rate(self, x: Any, v: Array) -> Any:
         """dx/dt (1/s) under an applied voltage."""
         return self.device.rate(x, self.voltage(x, v), self.env)
+
+    def drift(self, x: Any, v: Array) -> Any:
+        """Drift of one path of a Langevin device (1/s)."""
+        device: Any = self.device
+        return device.drift(x, self.voltage(x, v), self.env)
+
+    def diffusion(self, x: Any, v: Array) -> Any:
+        """Noise amplitude of a Langevin device (1/sqrt(s))."""
+        device: Any = self.device
+        return device.diffusion(x, self.voltage(x, v), self.env)
 
     def observe(self, x: Any, v: Array, slope: Array) -> tuple[Array, Array]:
         """Measured current (A) and power taken from the source (W)."""
@@ -174,7 +184,7 @@ def _run(device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, max_
 
 @eqx.filter_jit
 def _run_members(
-    device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, key, solver, dt, max_steps, gradient
+    device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, key, solver, steps, max_steps, gradient
 ) -> Record:
     lanes = 1 if size is None else size
     members, (rtol, atol) = Members(device, env, instrument), tolerances
@@ -183,16 +193,15 @@ def _run_members(
 
     def one(member, x, key):
         if not jtu.tree_leaves(x):
-            xs, steps, code = x, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+            xs, taken, code = x, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
         elif key is None:
-            xs, steps, code = _paths.adaptive(
-                solver, member.rate, wave_t, wave_v, ts, x, rtol, atol, max_steps, gradient
-            )
+            options = (rtol, atol, max_steps, gradient)
+            xs, taken, code = _diffrax.adaptive(solver, member.rate, wave_t, wave_v, ts, x, *options)
         else:
-            xs, steps, code = _paths.noisy(member.rate, member.diffusion, key, dt, wave_t, wave_v, ts, x, gradient)
+            xs, taken, code = langevin.path(member, key, steps, wave_t, wave_v, x, gradient)
         v, slope = jax.vmap(lambda t: interpolate(wave_t, wave_v, t))(ts)
         i, power = jax.vmap(member.observe)(xs, v, slope)
-        return v, i, xs, power, cumulative(ts, power), steps, code
+        return v, i, xs, power, cumulative(ts, power), taken, code
 
     in_axes = (axes, 0, None if keys is None else 0)
     parts = jax.vmap(one, in_axes=in_axes, axis_size=lanes)(members, start_states(members, axes, x0, lanes), keys)
@@ -249,23 +258,23 @@ def _sample_times(waveform: Waveform, ts: Any) -> Array:
     return jnp.clip(times, first, last)
 
 
-def _path_step(device, waveform, env, key, dt) -> float | None:
-    if key is None:
-        return None
+def _path_grid(device, waveform, times, env, dt) -> langevin.Grid:
     if not isinstance(device, AbstractLangevin):
         raise SimulationError(
             f"{type(device).__name__} is deterministic: it takes no key (it is not AbstractLangevin)."
         )
-    step = float(device.time_step(env)) if dt is None else float(dt)
+    if _traced(waveform.t, times):
+        raise SimulationError("a noisy path needs a waveform and sample times whose times are numbers, not traced.")
+    step = float(np.min(np.asarray(device.time_step(env)))) if dt is None else float(dt)
     if not step > 0:
         raise SimulationError(f"dt = {step} s must be positive.")
     duration = float(waveform.duration)
     if duration / step > 2e8:
         raise SimulationError(
             f"a path of {duration:g} s in steps of {step:.3g} s takes {duration / step:.2g} steps. "
-            "Use a shorter waveform, a larger dt=, or no key for the noise-free drift."
+            "Use a shorter waveform, a larger dt=, or no key for the mean of many paths."
         )
-    return step
+    return langevin.grid(np.asarray(waveform.t), np.asarray(times), step)
 
 
 def _members(device: AbstractDevice, env: Environment, x0: Any, key: Any) -> int | None:

@@ -127,7 +127,16 @@ class AbstractReactive(AbstractDevice):
 
 
 class AbstractLangevin(AbstractDevice):
-    """Fluctuates: dx = rate dt + diffusion dW (Ito, diagonal); `rate` alone is the mean drift."""
+    """Fluctuates. One path is dx = drift dt + diffusion dW (Ito, diagonal); `rate` is the mean of many.
+
+    Where the noise only spreads the paths about their mean, both are the same and `rate` is all that there is to
+    write. Where it carries them over barriers, a path without noise stays in its well for ever and is no mean of
+    anything: then `rate` is the mean motion, smooth enough to fit, and `drift` the force of the well.
+    """
+
+    def drift(self, x: X, v: Volts, env: Environment) -> X:
+        """Drift of one path, 1/s, of the structure of `x`; that of the mean unless a device says otherwise."""
+        return self.rate(x, v, env)
 
     @abc.abstractmethod
     def diffusion(self, x: X, v: Volts, env: Environment) -> X:
