@@ -12,6 +12,7 @@ from neurojax import identify, levenberg
 from neurojax.bijection import Box
 from neurojax.errors import FitError
 from neurojax.residual import from_residual
+from neurojax.trace import Trace
 from physics.device import AbstractDevice
 from physics.quantity import with_values
 
@@ -186,7 +187,7 @@ def model_values(problem: "Problem", theta: np.ndarray, r: np.ndarray | None = N
     for trace in problem.traces:
         pieces = len(trace) if getattr(trace, "independent", False) else 1
         values = np.concatenate(rows[:pieces])
-        if getattr(trace, "ports", ()):
+        if isinstance(trace, Trace) and trace.ports:
             shaped = np.full(trace.i.shape, np.nan)
             shaped[np.isfinite(trace.i)] = values
             values = shaped

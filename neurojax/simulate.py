@@ -178,7 +178,7 @@ def _run(device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, max_
     i, power = observe(members, xs)
     energy = jax.vmap(lambda p: cumulative(ts, p))(power)
     voltage = jnp.broadcast_to(v[None], (lanes, *v.shape))
-    parts = (voltage, i, xs, power, energy, steps, code)
+    parts: Any = (voltage, i, xs, power, energy, steps, code)
     return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
 
 
@@ -204,7 +204,7 @@ def _run_members(
         return v, i, xs, power, cumulative(ts, power), taken, code
 
     in_axes = (axes, 0, None if keys is None else 0)
-    parts = jax.vmap(one, in_axes=in_axes, axis_size=lanes)(members, start_states(members, axes, x0, lanes), keys)
+    parts: Any = jax.vmap(one, in_axes=in_axes, axis_size=lanes)(members, start_states(members, axes, x0, lanes), keys)
     return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
 
 

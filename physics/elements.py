@@ -63,7 +63,8 @@ class Capacitor(AbstractReactive):
 class Inductor(AbstractDevice):
     """L di/dt = v with a series resistance; the state is the current over `i_scale`.
 
-    The series resistance R gives a stable state: i_scale dy/dt = (v - R i_scale y)/L.
+    The series resistance R gives a stable state: i_scale dy/dt = (v - R i_scale y)/L. No bound holds the current
+    but v/R, so `check_device` is run on it without "inward".
     """
 
     class State(eqx.Module):
@@ -74,9 +75,9 @@ class Inductor(AbstractDevice):
     doi: ClassVar[str] = "textbook"
     stores_energy: ClassVar[bool] = True
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1e-5)
-    inductance: Param = quantity(1e-6, "H", (1e-15, 1e3), scale="log", doc="inductance", source="chosen")
+    inductance: Param = quantity(1e-6, "H", (1e-12, 1e3), scale="log", doc="inductance", source="chosen")
     resistance: Param = quantity(1.0, "ohm", (1e-6, 1e9), scale="log", doc="series resistance", source="chosen")
-    i_scale: Param = quantity(1e-3, "A", (1e-12, 1e3), scale="log", doc="current of y = 1", source="chosen", free=False)
+    i_scale: Param = quantity(1e-3, "A", (1e-9, 1e3), scale="log", doc="current of y = 1", source="chosen", free=False)
 
     def init(self, env: Environment) -> State:
         del env

@@ -132,7 +132,8 @@ class Ecram(AbstractDevice):
         guess = jnp.log1p(self.alpha * down) / self.alpha
         other = jnp.log1p((1 - self.alpha) * up) / (1 - self.alpha)
         y = solve_increasing(excess, -down, up, start=jnp.where(at_total > 0, -guess, other))
-        return current(total + thermal * y)
+        # By Ohm's law: fast kinetics near balance are a difference of two large currents.
+        return -y / drop
 
     def _activated(self, energy: Real, env: Environment) -> Real:
         one = jnp.ones_like(energy)

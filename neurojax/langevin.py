@@ -1,0 +1,102 @@
+"""Noisy paths: dx = rate dt + diffusion dW (Ito) by Euler-Maruyama with a fixed step.
+
+Strong order 1/2, and 1 where the diffusion does not depend on the state. Every knot of the waveform and
+every sample time is an end of a step, so no pulse is stepped over and no sample is interpolated. The noise of
+step k of a path is drawn from (key, k) alone: it does not depend on which other paths run beside it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int
+
+from neurojax.stiff import RUNNING, TOO_SMALL
+from neurojax.waveform import interpolate
+
+
+class Grid(NamedTuple):
+    """Intervals between knots and samples: their ends (s), steps in each, and which end belongs to each sample.
+
+    `longest` is the largest of the counts, a Python number.
+    """
+
+    edges: Float[Array, " m1"]
+    counts: Int[Array, " m"]
+    samples: Int[Array, " n"]
+    longest: int
+
+
+def grid(wave_t: np.ndarray, ts: np.ndarray, dt: float) -> Grid:
+    """The steps of a path: not longer than `dt`, ending at each knot and sample."""
+    edges = np.unique(np.concatenate([wave_t, ts]))
+    counts = np.maximum(1, np.ceil(np.diff(edges) / dt - 1e-9)).astype(np.int32)
+    samples = jnp.asarray(np.searchsorted(edges, ts), jnp.int32)
+    return Grid(jnp.asarray(edges), jnp.asarray(counts), samples, int(counts.max()))
+
+
+def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0: Any, gradient: str):
+    """States at the samples, steps and result code of one path.
+
+    Args:
+        member: has drift(x, v) and diffusion(x, v). key: of this path. steps: from `grid`.
+        gradient: "forward", or "reverse" (every interval then takes as long as the longest).
+    """
+    y0, unravel = ravel_pytree(x0)
+
+    def advance(arguments, y, interval, i):
+        """Step i of an interval (v, slope, h, first): explicit, with the voltage at its beginning."""
+        member, bits = arguments
+        v, slope, h, first = interval
+        x, now = unravel(y), v + slope * h * i.astype(y.dtype)
+        drift, noise = (ravel_pytree(f(x, now))[0] for f in (member.drift, member.diffusion))
+        drawn = jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(bits), first + i), y.shape, y.dtype)
+        return y + h * drift + jnp.sqrt(h) * noise * drawn
+
+    def quick(arguments, y, intervals, counts):
+        def over(y, row):
+            interval, n = row
+            y = lax.fori_loop(0, n, lambda i, y: advance(arguments, y, interval, i), y)
+            return y, y
+
+        return lax.scan(over, y, (intervals, counts))[1]
+
+    def reversible(arguments, y, intervals, counts):
+        @jax.checkpoint
+        def over(y, row):
+            interval, n = row
+
+            def step(y, i):
+                return jnp.where(i < n, advance(arguments, y, interval, i), y), None
+
+            y = lax.scan(step, y, jnp.arange(steps.longest, dtype=jnp.int32))[0]
+            return y, y
+
+        return lax.scan(over, y, (intervals, counts))[1]
+
+    @jax.custom_vjp
+    def whole(arguments, y, intervals, counts):
+        return quick(arguments, y, intervals, counts)
+
+    def backward(kept, cotangent):
+        (member, bits), y, (v, slope, h, first), counts = kept
+
+        def moved(m, y, v, s, h):
+            return reversible((m, bits), y, (v, s, h, first), counts)
+
+        member, y, v, slope, h = jax.vjp(moved, member, y, v, slope, h)[1](cotangent)
+        none = [np.zeros(a.shape, jax.dtypes.float0) for a in (bits, first, counts)]
+        return (member, none[0]), y, (v, slope, h, none[1]), none[2]
+
+    whole.defvjp(lambda *inputs: (quick(*inputs), inputs), backward)
+    v, slope = jax.vmap(lambda t: interpolate(wave_t, wave_v, t))(steps.edges[:-1])
+    h = jnp.diff(steps.edges) / steps.counts.astype(y0.dtype)
+    first = jnp.cumsum(steps.counts) - steps.counts
+    run = quick if gradient == "forward" else whole
+    ends = run((member, jax.random.key_data(key)), y0, (v, slope, h.astype(y0.dtype), first), steps.counts)
+    ys = jnp.concatenate([y0[None], ends])
+    code = jnp.where(jnp.all(jnp.isfinite(ys)), jnp.int32(RUNNING), jnp.int32(TOO_SMALL))
+    return jax.vmap(unravel)(ys[steps.samples]), jnp.sum(steps.counts), code
