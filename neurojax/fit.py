@@ -2,8 +2,8 @@
 
     fit(device, traces, free=..., n_starts=8, key=jax.random.key(0)) -> Fit
 
-Many random starts inside the bounds are screened, the best refined together by Levenberg-Marquardt
-(`levenberg.py`) on residuals written once (`residual.py`), in windows of growing length if asked.
+Random starts inside the bounds evolve apart from each other (`evolve.py`) and are refined together by
+Levenberg-Marquardt (`levenberg.py`) on residuals written once (`residual.py`); `search.py` has the stages.
 `fitresult.py` holds what comes back, `profile.py` and `compare.py` build on the same `Problem`.
 """
 
@@ -14,24 +14,23 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from neurojax import levenberg
 from neurojax.bijection import Box, box
 from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
 from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian
+from neurojax.search import plan, search
 from neurojax.simulate import tolerances
 from neurojax.trace import PulseTrace, Trace
 from physics.device import AbstractDevice, Environment
 from physics.quantity import Parameter, parameters, suggest
 
-SCREEN_LANES, SCREEN_STEPS = 512, 3000
+SCREEN_LANES, SCREEN_STEPS, OUTLIER = 512, 3000, 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +73,10 @@ class Problem:
         return padded.reshape(-1, self.batch, theta.shape[1])
 
     def costs(self, theta: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Half the sum of squares of each of many candidates, infinite where it failed: cheap and coarse."""
+        """A coarse, cheap and robust cost of many candidates, infinite where one failed.
+
+        log(1 + r^2/OUTLIER^2): a part of the trace that is right counts, however wrong the rest is.
+        """
         loose = dataclasses.replace(self.model, rtol=jnp.maximum(self.model.rtol, 1e-4), atol=self.model.atol)
         few = self.spec._replace(max_steps=min(self.spec.max_steps, SCREEN_STEPS + 40 * self.data.wave_t.shape[1]))
         chunk = max(1, min(len(theta), SCREEN_LANES // len(self.data.index)))
@@ -83,7 +85,7 @@ class Problem:
             padded = np.concatenate([part, np.repeat(part[-1:], chunk - len(part), axis=0)])
             r, ok = (np.asarray(a) for a in residuals(jnp.asarray(padded), loose, self.data, few))
             with np.errstate(over="ignore", invalid="ignore"):
-                cost = 0.5 * np.sum(np.where(weights > 0, r * weights, 0.0) ** 2, axis=(1, 2))
+                cost = np.sum(np.log1p((np.where(weights > 0, r * weights, 0.0) / OUTLIER) ** 2), axis=(1, 2))
             found.append(np.where(ok.all(axis=1) & np.isfinite(cost), cost, np.inf)[: len(part)])
         return np.concatenate(found)
 
@@ -116,6 +118,7 @@ def fit(
     key: Array | None = None,
     use_current: bool = True,
     screen: int = 32,
+    generations: int = 30,
     windows: Sequence[float] = (1.0,),
     holdout: float = 0.0,
     residual: ResidualKind = "asinh",
@@ -140,7 +143,8 @@ def fit(
         fixed: values to set and hold. bounds: name -> (low, high), instead of the declared ones.
         per_trace: free names that take a value of their own in every trace.
         instrument, env: measuring circuit and ambient. use_current: False leaves `device` out of the starts.
-        screen: random candidates tried for each start. windows: fractions of the trace fitted in turn.
+        screen, generations: population of each random start, and how long it evolves before it is refined.
+        windows: fractions of the trace fitted in turn.
         holdout: fraction of the samples (in blocks) kept back and predicted.
         residual: "asinh" (default) or "linear". rtol, atol, max_steps: of the solver.
         checkpoint: file in which the search is saved after every iteration, and from which it resumes.
@@ -155,15 +159,11 @@ def fit(
         device, traces, free=free, fixed=fixed, bounds=bounds, per_trace=per_trace, instrument=instrument, env=env,
         holdout=holdout, residual=residual, rtol=rtol, atol=atol, max_steps=max_steps,
     )  # fmt: skip
-    if n_starts < 1:
-        raise FitError(f"n_starts = {n_starts}: at least one start is needed.")
-    if key is None and (n_starts > 1 or not use_current):
-        raise FitError("random starts need a key: fit(..., key=jax.random.key(0)), or n_starts=1 for the device alone.")
+    how = plan(n_starts, use_current, screen, generations, windows, max_iterations, key)
     problem = dataclasses.replace(problem, batch=n_starts)
-    options = (n_starts, use_current, screen, tuple(windows), max_iterations)
-    began = time.perf_counter()
-    with after_a_while(f"fitting {type(device).__name__}: compiling", total=max_iterations, enabled=progress) as update:
-        state, compile_time = search(problem, key, options, checkpoint, update)
+    began, total = time.perf_counter(), generations + max_iterations * len(how.windows)
+    with after_a_while(f"fitting {type(device).__name__}: compiling", total=total, enabled=progress) as update:
+        state, compile_time = search(problem, how, checkpoint, update)
     seconds = {"compile": compile_time, "run": time.perf_counter() - began - compile_time}
     return conclude(problem, state, seconds)
 
@@ -269,69 +269,3 @@ def _blocks(mask: np.ndarray, fraction: float) -> np.ndarray:
         return held & mask
     block = (np.arange(mask.shape[1])[None, :] * min(4 * every, mask.shape[1])) // count
     return (block % every == every - 1) & mask
-
-
-def search(problem: Problem, key, options, checkpoint, update) -> tuple[levenberg.State, float]:
-    """Screen, refine window by window, save and resume."""
-    n_starts, use_current, screen, windows, max_iterations = options
-    seed = None if key is None else jax.random.key_data(key).tolist()
-    mark = problem.fingerprint(seed, options)
-    path = None if checkpoint is None else os.fspath(checkpoint)
-    state = None if path is None else levenberg.load(path, mark)
-    began = time.perf_counter()
-    frozen = np.zeros(len(problem.names), bool)
-    current = problem.box.to_line(np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared]))
-    if state is None:
-        theta = np.tile(current, (n_starts, 1))
-        _, _, _ = levenberg.evaluate(lambda th: problem.evaluate(th, problem.weights(windows[0])), theta)
-        compile_time = time.perf_counter() - began
-        state = _screened(problem, key, n_starts, use_current, screen, windows[0], current)
-    else:
-        compile_time = 0.0
-    total = max_iterations * len(windows)
-    while state.iteration < total:
-        stage = state.iteration // max_iterations
-        weights = problem.weights(windows[stage])
-
-        def evaluate(theta, weights=weights):
-            return problem.evaluate(theta, weights)
-
-        if state.iteration % max_iterations == 0 and stage > 0:
-            fresh = levenberg.begin(evaluate, state.theta)
-            state = dataclasses.replace(fresh, iteration=state.iteration)
-        state = levenberg.iterate(evaluate, state, frozen=frozen, tolerance=1e-9)
-        update(state.iteration, f"fitting {type(problem.device).__name__}: cost {state.cost.min():.4g}")
-        if path is not None:
-            levenberg.save(state, path, mark)
-        if not state.active.any():
-            if stage == len(windows) - 1:
-                break
-            state.iteration = (stage + 1) * max_iterations
-    if not np.isfinite(state.cost).any():
-        raise FitError(
-            f"{type(problem.device).__name__}: none of {n_starts} starts could be simulated to the end. "
-            "Narrow the bounds (bounds={...}), raise max_steps, or add a series resistance."
-        )
-    return state, compile_time
-
-
-def _screened(problem, key, n_starts, use_current, screen, window, current) -> levenberg.State:
-    """The best of `screen` random candidates for each start, spread over strata of the box."""
-    p = len(problem.names)
-    weights = problem.weights(window)
-
-    def evaluate(theta):
-        return problem.evaluate(theta, weights)
-
-    if n_starts == 1 and use_current:
-        return levenberg.begin(evaluate, current[None])
-    # Latin hypercube: every parameter visits each of its strata once.
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-    count = n_starts * screen
-    s = (np.stack([rng.permutation(count) for _ in range(p)], axis=1) + rng.random((count, p))) / count
-    candidates = np.log(s) - np.log1p(-s)
-    costs = problem.costs(candidates, weights)
-    chosen = candidates[np.argsort(costs, kind="stable")[:n_starts]]
-    if use_current:
-        chosen[-1] = current
-    return levenberg.begin(evaluate, chosen)

@@ -11,13 +11,17 @@ import numpy as np
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
 from neurojax.errors import FitError
-from neurojax.residual import from_residual
+from neurojax.residual import SOFT, from_residual
 from neurojax.trace import Trace
 from physics.device import AbstractDevice
 from physics.quantity import with_values
 
 if TYPE_CHECKING:
     from neurojax.fit import Problem
+
+
+AT_BOUND = 6.0
+"""|theta| beyond which a parameter is within a four-hundredth of its range (or of its decades) of a bound."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Fit:
         device: the device with the fitted values (the first trace's, where they are per trace).
         instrument: the measuring circuit with the fitted values.
         estimates: name -> Estimate. covariance: of the parameters in their units, shape (p, p).
-        rms_error: root mean square misfit in `rms_unit` ("decades" of asinh(y/y0), or "of range").
+        rms_error: root mean square misfit in `rms_unit` ("decades" of asinh(y/s), or "of range").
         held_out_rms: the same on the samples kept back (NaN without holdout).
         chi2_reduced: of the fitted samples; about 1 if model and noise are right.
         model: model values of each trace's samples. converged: whether the best search ended by itself.
@@ -125,7 +129,8 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     reduced = chi2 / dof
     likelihood = n * np.log(max(chi2, np.finfo(float).tiny) / n)
     # The noise of a trace is itself an estimate: let the scatter of the residuals set its scale.
-    cov_theta = identify.covariance(jacobian[fitted].T @ jacobian[fitted]) * reduced
+    held = np.abs(theta) > AT_BOUND
+    cov_theta = identify.covariance(jacobian[fitted].T @ jacobian[fitted], held) * reduced
     values, slope = _physical(problem.box, theta)
     covariance = slope[:, None] * cov_theta * slope[None, :]
     estimates = _estimates(problem, theta, values, covariance, cov_theta)
@@ -164,7 +169,7 @@ def _estimates(problem, theta, values, covariance, cov_theta) -> dict[str, Estim
         bounds = (float(problem.box.lower[k]), float(problem.box.upper[k]))
         found[name] = Estimate(
             name, float(values[k]), float(std[k]), (min(lo, hi), max(lo, hi)), problem.declared[k].unit, bounds,
-            bool(abs(theta[k]) > 6.9), bool(std_theta[k] < identify.UNDETERMINED),
+            bool(abs(theta[k]) > AT_BOUND), bool(std_theta[k] < identify.UNDETERMINED),
         )  # fmt: skip
     return found
 
@@ -198,14 +203,14 @@ def model_values(problem: "Problem", theta: np.ndarray, r: np.ndarray | None = N
 
 def _misfit(problem, r, fitted, model) -> tuple[float, float, str, float]:
     y = np.asarray(problem.data.y)[problem.mask]
-    floor = np.asarray(problem.data.floor)[problem.mask]
+    soft = SOFT * np.asarray(problem.data.floor)[problem.mask]
     flat = np.concatenate([m[np.isfinite(m)] for m in model])
     difference = flat - y
     of_range = float(np.sqrt(np.mean(difference[fitted] ** 2)) / np.ptp(y))
     if problem.spec.residual == "linear":
         error, unit = difference / np.ptp(y), "of range"
     else:
-        error, unit = (np.arcsinh(flat / floor) - np.arcsinh(y / floor)) / np.log(10), "decades"
+        error, unit = (np.arcsinh(flat / soft) - np.arcsinh(y / soft)) / np.log(10), "decades"
     held = float(np.sqrt(np.mean(error[~fitted] ** 2))) if (~fitted).any() else float("nan")
     return float(np.sqrt(np.mean(error[fitted] ** 2))), held, unit, of_range
 

@@ -2,16 +2,27 @@
 
 import numpy as np
 
+UNSEEN = 1e12
 UNDETERMINED = 2.0
 """Standard deviation in the coordinate of the bijection from which on the whole box is possible."""
 
 
-def covariance(hessian: np.ndarray) -> np.ndarray:
-    """Inverse of J^T J; directions that the data do not see get infinite-like (1e12) variance."""
-    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-    floor = max(values.max(initial=0.0) * 1e-13, 1e-12)
-    inverse = np.where(values > floor, 1 / np.maximum(values, floor), 1e12)
-    return (vectors * inverse) @ vectors.T
+def covariance(hessian: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Inverse of J^T J over the parameters that are not `held` (at a bound); infinite-like (1e12) variance for those.
+
+    Each parameter is scaled by its own curvature first, so that one that the data do not see does not spoil
+    the others by rounding. Directions that the data do not see get an infinite-like variance too.
+    """
+    curvature = np.diag(hessian)
+    seen = ~held & (curvature > 1e-12)
+    found = np.diag(np.full(len(hessian), UNSEEN))
+    if seen.any():
+        scale = 1 / np.sqrt(curvature[seen])
+        values, vectors = np.linalg.eigh(scale[:, None] * hessian[np.ix_(seen, seen)] * scale)
+        floor = len(values) * 1e-14
+        inverse = np.where(values > floor, 1 / np.maximum(values, floor), UNSEEN)
+        found[np.ix_(seen, seen)] = scale[:, None] * ((vectors * inverse) @ vectors.T) * scale
+    return found
 
 
 def words(names: tuple[str, ...], relative: np.ndarray, threshold: float = 0.1) -> list[str]:

@@ -19,6 +19,9 @@ Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """theta (starts, p) -> residuals (starts, r) and Jacobians (starts, r, p); failures are NaN."""
 
 
+WORTH = 1e-3
+
+
 @dataclasses.dataclass
 class State:
     """All starts of a search: what is carried from one iteration to the next (and saved)."""
@@ -56,8 +59,12 @@ def begin(function: Evaluate, theta: np.ndarray) -> State:
     return State(theta, cost, gradient, hessian, np.full(starts, 1e-2), np.full(starts, 2.0), np.isfinite(cost))
 
 
-def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, tolerance: float) -> State:
-    """One trial step of every active start."""
+def iterate(function: Evaluate, state: State, *, frozen: np.ndarray) -> State:
+    """One trial step of every active start.
+
+    A start ends when neither the step nor its prediction gains more than is worth having: a thousandth of a unit
+    of chi2/2 is a thirtieth of a standard deviation, and rounding hides less than a millionth of the cost.
+    """
     step = _steps(state, frozen)
     trial = np.clip(state.theta + step, -LIMIT, LIMIT)
     step = trial - state.theta
@@ -70,7 +77,8 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, tolerance: 
     gain = np.clip(drop / np.maximum(predicted, 1e-300), -10, 10)
     shrink = np.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
     small = np.max(np.abs(step), axis=1) < 1e-7
-    still = better & (drop <= tolerance * (1 + state.cost))
+    worth = np.maximum(WORTH, 1e-6 * state.cost)
+    still = (better & (drop <= worth) & (predicted <= 10 * worth)) | (~better & (predicted <= 1e-3 * worth))
     new = State(
         np.where(better[:, None], trial, state.theta),
         np.where(better, cost, state.cost),
@@ -98,30 +106,3 @@ def _steps(state: State, frozen: np.ndarray) -> np.ndarray:
     # A logit step above 3 crosses most of the box on trust in one Jacobian.
     size = np.max(np.abs(step), axis=1, keepdims=True)
     return step * np.minimum(1.0, 3.0 / np.maximum(size, 1e-300))
-
-
-def save(state: State, path: str, fingerprint: str) -> None:
-    """Write the search atomically, so that a kill in the middle leaves the last whole one."""
-    import os
-
-    temporary = f"{path}.part"
-    with open(temporary, "wb") as file:
-        np.savez(file, fingerprint=np.asarray(fingerprint), **dataclasses.asdict(state))
-    os.replace(temporary, path)
-
-
-def load(path: str, fingerprint: str) -> State | None:
-    """The saved search, or None if there is none or it belongs to another fit."""
-    import os
-    import zipfile
-
-    if not os.path.exists(path):
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["fingerprint"]) != fingerprint:
-                return None
-            fields = {f.name: file[f.name] for f in dataclasses.fields(State)}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
-    return State(**{**fields, "iteration": int(fields["iteration"])})

@@ -55,7 +55,7 @@ def profile(fit: Fit, name: str, *, n: int = 15, span: float = 4.0, max_iteratio
     frozen = np.arange(len(fit.theta)) == k
     state = levenberg.begin(lambda th: problem.evaluate(th, weights), theta)
     while state.active.any() and state.iteration < max_iterations:
-        state = levenberg.iterate(lambda th: problem.evaluate(th, weights), state, frozen=frozen, tolerance=1e-8)
+        state = levenberg.iterate(lambda th: problem.evaluate(th, weights), state, frozen=frozen)
     delta = (2 * state.cost - float(r[0] @ r[0])) / fit.chi2_reduced
     values = np.stack([np.asarray(problem.box.to_physical(jnp.asarray(th))) for th in theta])[:, k]
     return Profile(

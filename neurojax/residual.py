@@ -1,11 +1,12 @@
 """The residuals of a fit, written once: measured traces as arrays, and the model beside them.
 
-    r = [asinh(y_model/y0) - asinh(y/y0)] sqrt(y^2 + y0^2) / sigma(y)      (residual "asinh")
-    r = [y_model - y] / sigma(y)                                           (residual "linear")
+    r = [asinh(y_model/s) - asinh(y/s)] sqrt(y^2 + s^2) / sigma(y)      (residual "asinh")
+    r = [y_model - y] / sigma(y)                                        (residual "linear")
 
 y is the current of a sampled trace or the conductance of a pulse-read sequence, y0 its noise floor,
-sigma(y)^2 = y0^2 + (rel y)^2 its noise. Where y >> y0 the first form compares logarithms, so four
-decades of current count alike. Derivatives come from JAX; no gradient is written anywhere.
+sigma(y)^2 = y0^2 + (rel y)^2 its noise, s = SOFT y0. Where y >> s the first form compares logarithms, so
+four decades of current count alike; below it is the second form. With s = y0 the noise of y itself would
+count up to 1.6 times. Derivatives come from JAX; no gradient is written anywhere.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from physics.device import AbstractDevice, Environment
 from physics.quantity import with_values
 
 ResidualKind = Literal["asinh", "linear"]
+SOFT = 4.0
 
 
 class Data(eqx.Module):
@@ -185,19 +187,19 @@ def _observe(member: Members, x: Any, one: tuple[Array, ...], pulsed: bool) -> A
 
 def residual(model: Array, data: Data, kind: ResidualKind) -> Array:
     """Weighted residuals (starts, m, q)."""
-    y, floor, sigma = data.y[None], data.floor[None], data.sigma[None]
+    y, soft, sigma = data.y[None], SOFT * data.floor[None], data.sigma[None]
     if kind == "linear":
         return (model - y) / sigma
-    spread = sigma / jnp.sqrt(y**2 + floor**2)
-    return (jnp.arcsinh(model / floor) - jnp.arcsinh(y / floor)) / spread
+    spread = sigma / jnp.sqrt(y**2 + soft**2)
+    return (jnp.arcsinh(model / soft) - jnp.arcsinh(y / soft)) / spread
 
 
 def from_residual(r: np.ndarray, data: Data, kind: ResidualKind) -> np.ndarray:
     """The model values (m, q) behind weighted residuals (m, q)."""
-    y, floor, sigma = (np.asarray(a) for a in (data.y, data.floor, data.sigma))
+    y, soft, sigma = np.asarray(data.y), SOFT * np.asarray(data.floor), np.asarray(data.sigma)
     if kind == "linear":
         return y + r * sigma
-    return floor * np.sinh(np.arcsinh(y / floor) + r * sigma / np.sqrt(y**2 + floor**2))
+    return soft * np.sinh(np.arcsinh(y / soft) + r * sigma / np.sqrt(y**2 + soft**2))
 
 
 @eqx.filter_jit

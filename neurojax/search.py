@@ -1,0 +1,168 @@
+"""The search of a fit: random starts made good by evolution, then refined together, saved all the while.
+
+    islands (evolve.py)  ->  best of each  ->  Levenberg-Marquardt in windows (levenberg.py)
+
+After every generation and every iteration the whole state goes to the checkpoint, from which the same fit
+goes on after a kill, to the same result.
+"""
+
+import dataclasses
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from neurojax import evolve, levenberg
+from neurojax.errors import FitError
+
+if TYPE_CHECKING:
+    from neurojax.fit import Problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How to search: number of starts, whether the device itself is one, islands, windows, iterations."""
+
+    n_starts: int
+    use_current: bool
+    screen: int
+    generations: int
+    windows: tuple[float, ...]
+    max_iterations: int
+    seed: tuple[int, ...]
+
+
+def plan(n_starts, use_current, screen, generations, windows, max_iterations, key) -> Plan:
+    """Check and collect the options of the search.
+
+    Raises:
+        FitError: numbers that make no search, or random starts without a key.
+    """
+    if n_starts < 1:
+        raise FitError(f"n_starts = {n_starts}: at least one start is needed.")
+    if screen < 4 or generations < 0 or max_iterations < 1:
+        raise FitError(
+            f"screen = {screen} (4 or more), generations = {generations}, max_iterations = {max_iterations}."
+        )
+    if not windows or any(not 0 < w <= 1 for w in windows) or windows[-1] != 1:
+        raise FitError(f"windows = {tuple(windows)} must be fractions of the trace that end with 1.0.")
+    if key is None and (n_starts > 1 or not use_current):
+        raise FitError("random starts need a key: fit(..., key=jax.random.key(0)), or n_starts=1 for the device alone.")
+    seed = () if key is None else tuple(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    return Plan(n_starts, use_current, screen, generations, tuple(windows), max_iterations, seed)
+
+
+def search(
+    problem: "Problem", how: Plan, checkpoint: Any, update: Callable[..., None]
+) -> tuple[levenberg.State, float]:
+    """All stages; returns the refined starts and the seconds that compilation took."""
+    mark = problem.fingerprint(dataclasses.astuple(how))
+    path = None if checkpoint is None else os.fspath(checkpoint)
+    saved = None if path is None else _load(path, mark)
+    began = time.perf_counter()
+    state = saved if isinstance(saved, levenberg.State) else None
+    if state is None:
+        first = problem.weights(how.windows[0])
+        islands = saved if isinstance(saved, evolve.Islands) else None
+        theta = _starts(problem, how, islands, first, path, mark, update)
+        compile_time = _compile(problem, theta, first)
+        state = levenberg.begin(lambda th: problem.evaluate(th, first), theta)
+    else:
+        compile_time = 0.0
+    state = _refine(problem, how, state, path, mark, update)
+    del began
+    if not np.isfinite(state.cost).any():
+        raise FitError(
+            f"{type(problem.device).__name__}: none of {how.n_starts} starts could be simulated to the end. "
+            "Narrow the bounds (bounds={...}), raise max_steps, or add a series resistance."
+        )
+    return state, compile_time
+
+
+def _compile(problem: "Problem", theta: np.ndarray, weights: np.ndarray) -> float:
+    began = time.perf_counter()
+    problem.evaluate(theta, weights)
+    return time.perf_counter() - began
+
+
+def _starts(problem, how: Plan, islands, weights, path, mark, update) -> np.ndarray:
+    """theta (starts, p): the device itself, or the best of each island."""
+    declared = np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared])
+    current = problem.box.to_line(declared)
+    if how.n_starts == 1 and how.use_current:
+        return current[None]
+
+    def cost(u):
+        return problem.costs(_line(u), weights)
+
+    if islands is None:
+        islands = evolve.begin(cost, how.n_starts, how.screen, len(current), list(how.seed))
+        if how.use_current:
+            evolve.put(islands, how.n_starts - 1, 1 / (1 + np.exp(-current)), cost)
+    while islands.generation < how.generations:
+        islands = evolve.step(cost, islands, list(how.seed))
+        lowest = float(islands.cost.min())
+        update(islands.generation, f"fitting {type(problem.device).__name__}: random starts, cost {lowest:.4g}")
+        if path is not None:
+            _save(islands, path, mark)
+    return _line(islands.best())
+
+
+def _line(u: np.ndarray) -> np.ndarray:
+    return np.log(u) - np.log1p(-u)
+
+
+def _refine(problem, how: Plan, state: levenberg.State, path, mark, update) -> levenberg.State:
+    """Levenberg-Marquardt, window by window."""
+    frozen = np.zeros(len(problem.names), bool)
+    total = how.max_iterations * len(how.windows)
+    while state.iteration < total:
+        stage = state.iteration // how.max_iterations
+        weights = problem.weights(how.windows[stage])
+
+        def evaluate(theta, weights=weights):
+            return problem.evaluate(theta, weights)
+
+        if state.iteration % how.max_iterations == 0 and stage > 0:
+            fresh = levenberg.begin(evaluate, state.theta)
+            state = dataclasses.replace(fresh, iteration=state.iteration)
+        state = levenberg.iterate(evaluate, state, frozen=frozen)
+        lowest = float(state.cost.min())
+        update(how.generations + state.iteration, f"fitting {type(problem.device).__name__}: cost {lowest:.4g}")
+        if path is not None:
+            _save(state, path, mark)
+        if not state.active.any():
+            if stage == len(how.windows) - 1:
+                break
+            state.iteration = (stage + 1) * how.max_iterations
+    return state
+
+
+def _save(state: levenberg.State | evolve.Islands, path: str, mark: str) -> None:
+    """Write the search atomically, so that a kill in the middle leaves the last whole one."""
+    temporary = f"{path}.part"
+    with open(temporary, "wb") as file:
+        kind = np.asarray(type(state).__name__)
+        np.savez(file, mark=np.asarray(mark), kind=kind, **dataclasses.asdict(state))
+    os.replace(temporary, path)
+
+
+def _load(path: str, mark: str) -> levenberg.State | evolve.Islands | None:
+    """The saved search, or None if there is none or it belongs to another fit."""
+    if not os.path.exists(path):
+        return None
+    kinds: dict[str, Any] = {"State": levenberg.State, "Islands": evolve.Islands}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["mark"]) != mark:
+                return None
+            kind = kinds[str(file["kind"])]
+            fields = {f.name: file[f.name] for f in dataclasses.fields(kind)}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    whole = {n: int(a) if n in ("iteration", "generation") else a for n, a in fields.items()}
+    return kind(**whole)
