@@ -97,7 +97,7 @@ class JartVcm(AbstractDevice):
         5e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of psi > 0", source="chosen", free=False
     )
     phi_s: Param = quantity(
-        5e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of phi > 0", source="chosen", free=False
+        1e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of phi > 0", source="chosen", free=False
     )
     v_s: Param = quantity(
         3e-3, "V", (1e-3, 2e-2), scale="log", doc="exchange of the polarities", source="chosen", free=False
@@ -133,8 +133,8 @@ class JartVcm(AbstractDevice):
 
         Unknown is y = ln s/(1 - s) with s = |I|/I_max, I_max being the current of a contact without a drop;
         V_s(y) then follows from the series resistances, and ln(I/V_s) = ln(G) with G(V_s, T) of the contact is
-        almost a straight line in y: some four Newton steps. The search comes from large y, so of several roots it
-        finds the one of the smallest V_s.
+        almost a straight line in y: some four Newton steps. The search starts at a small V_s, so of several roots
+        it finds the one of the smallest V_s.
         """
         sign = jnp.where(v < 0, -jnp.ones_like(v), jnp.ones_like(v))
         disc, plug = self._resistances(limexp(x.log_n))

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from physics.device import Environment
 from physics.mott import NbO2Mott
 
-ENV = Environment(temperature=296.0)
+ENV = Environment(temperature=jnp.asarray(296.0))
 DEVICE = NbO2Mott()
 
 
