@@ -11,6 +11,7 @@ from physics.device import AbstractNoisyCurrent as AbstractNoisyCurrent
 from physics.device import AbstractReactive as AbstractReactive
 from physics.device import Environment as Environment
 from physics.device import Sweep as Sweep
+from physics.diffusive import AgDiffusive as AgDiffusive
 from physics.elements import Capacitor as Capacitor
 from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
