@@ -21,11 +21,12 @@ from neurojax.stiff import Control, Drive, Lanes, Solution
 
 
 class Taken(NamedTuple):
-    """One accepted step of each lane, as it has to be known backwards."""
+    """One accepted step of each lane, as it has to be known backwards; `at` and `part` in parts of the segment."""
 
     k: Array
+    at: Array
     part: Array
-    size: Array
+    end: Array
     s: Array
     y: Array
 
@@ -67,13 +68,11 @@ def _reverse(
     """Gradients of the asked leaves, and of the initial state."""
     members, drive = eqx.combine(asked, still)
     seeds = jnp.moveaxis(cotangent, 0, 2)
-    if not isinstance(seeds, Array):  # nothing depends on the states
-        seeds = jnp.zeros((drive.ts.shape[-1], *end.y.shape), end.y.dtype)
     left = jnp.arange(seeds.shape[0], dtype=jnp.int32)[:, None] >= end.s[None]
     costate = jnp.sum(jnp.where(left[:, None], seeds, jnp.zeros_like(seeds)), axis=0)
 
     def block(carry):
-        b, costate, found = carry
+        b, costates, found = carry
         start = jax.tree.map(lambda a: a[b], marks)
         lanes_in = end.taken > b * every
         idle = stiff.begin(drive, marks.y[0])
@@ -81,27 +80,28 @@ def _reverse(
         record, count = _replay(rate, members, axes, drive, start, lanes_in, rtol, atol, how, every)
 
         def back(carry):
-            j, costate, found = carry
+            j, costates, found = carry
             taken = jax.tree.map(lambda a: a[j], record)
-            costate, more = _transposed(rate, axes, asked, still, how, taken, j < count, costate, seeds)
-            return j - 1, costate, jax.tree.map(jnp.add, found, more)
+            costates, more = _transposed(rate, axes, asked, still, how, taken, j < count, costates, seeds)
+            return j - 1, costates, jax.tree.map(jnp.add, found, more)
 
         first = jnp.max(count) - 1
-        _, costate, found = lax.while_loop(lambda c: c[0] >= 0, back, (first, costate, found))
-        return b - 1, costate, found
+        _, costates, found = lax.while_loop(lambda c: c[0] >= 0, back, (first, costates, found))
+        return b - 1, costates, found
 
     found = jax.tree.map(jnp.zeros_like, asked)
     last = jnp.maximum(jnp.max(end.taken) - 1, 0) // every
-    _, costate, found = lax.while_loop(lambda c: c[0] >= 0, block, (last, costate, found))
+    costates = (costate, jnp.zeros_like(end.tau))
+    _, (costate, _), found = lax.while_loop(lambda c: c[0] >= 0, block, (last, costates, found))
     return found, costate
 
 
 def _replay(rate, members, axes, drive, start: Lanes, lanes_in, rtol, atol, how, every) -> tuple[Taken, Array]:
     """The accepted steps of one block again, written down; rows that a lane does not reach hold a harmless step."""
-    origin = start.taken
+    origin, none = start.taken, jnp.zeros_like(start.h)
     segment = stiff.segment_at(drive, start.k)
-    idle = Taken(start.k, jnp.zeros_like(start.h), jnp.full_like(start.h, 1e-3), start.s, start.y)
-    idle = idle._replace(size=jnp.minimum(idle.size, jnp.abs(start.h) / segment.length))
+    small = jnp.minimum(jnp.full_like(none, 1e-3), jnp.abs(start.h) / segment.length)
+    idle = Taken(start.k, none, small, jnp.zeros_like(lanes_in), start.s, start.y)
     record = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (every, *a.shape)), idle)
 
     def going(lanes):
@@ -111,7 +111,7 @@ def _replay(rate, members, axes, drive, start: Lanes, lanes_in, rtol, atol, how,
         lanes, record = carry
         following, move = stiff.attempt(rate, members, axes, drive, lanes, going(lanes), rtol, atol, how)
         length = move.segment.length
-        taken = Taken(lanes.k, lanes.tau / length, move.h / length, lanes.s, lanes.y)
+        taken = Taken(lanes.k, lanes.tau / length, move.h / length, move.end, lanes.s, lanes.y)
         row = jnp.where(move.accepted, lanes.taken - origin, every)
         return following, stiff.put(record, row, taken)
 
@@ -119,25 +119,28 @@ def _replay(rate, members, axes, drive, start: Lanes, lanes_in, rtol, atol, how,
     return record, jnp.where(lanes_in, lanes.taken - origin, jnp.zeros_like(origin))
 
 
-def _transposed(rate, axes, asked, still, how, taken: Taken, valid, costate, seeds) -> tuple[Array, Any]:
-    """The costate before a step from the one after it, and what the step adds to the gradients."""
+def _transposed(rate, axes, asked, still, how, taken: Taken, valid, costates, seeds) -> tuple[tuple[Array, Array], Any]:
+    """The costates of state and time before a step from those after it, and what the step adds to the gradients."""
 
-    def step(asked, y):
+    def step(asked, y, tau):
         members, drive = eqx.combine(asked, still)
         segment = stiff.segment_at(drive, taken.k)
-        tau, h = taken.part * segment.length, taken.size * segment.length
-        v = segment.v + stiff.over_ports(segment.slope, tau)
-        move = stiff.stepper(rate, axes, how)(members, y, v, segment.slope, h)
+        # In parts of the segment, which stretch with it.
+        tau = taken.at * segment.length + tau
+        h, move = stiff.advance(rate, axes, how)(members, segment, y, tau, taken.part, taken.end)
         _, _, fraction = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
-        return move.y, stiff.between(y, move, fraction)
+        after = jnp.where(taken.end, jnp.zeros_like(tau), tau + h - (taken.at + taken.part) * segment.length)
+        return move.y, after, stiff.between(y, move, fraction)
 
     _, drive = eqx.combine(asked, still)
     segment = stiff.segment_at(drive, taken.k)
-    tau, h = taken.part * segment.length, taken.size * segment.length
+    tau, h = taken.at * segment.length, taken.part * segment.length
     ids, inside, _ = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
-    lane = jnp.arange(costate.shape[1], dtype=jnp.int32)[None]
+    lane = jnp.arange(h.shape[0], dtype=jnp.int32)[None]
     picked = jnp.moveaxis(seeds[jnp.minimum(ids, seeds.shape[0] - 1), :, lane], 2, 1)
     picked = jnp.where(inside[:, None], picked, jnp.zeros_like(picked))
-    arriving = jnp.where(valid[None], costate, jnp.zeros_like(costate))
-    more, before = jax.vjp(step, asked, taken.y)[1]((arriving, picked))
-    return jnp.where(valid[None], before, costate), more
+    of_state, of_time = costates
+    state = jnp.where(valid[None], of_state, jnp.zeros_like(of_state))
+    time = jnp.where(valid, of_time, jnp.zeros_like(of_time))
+    more, state, time = jax.vjp(step, asked, taken.y, jnp.zeros_like(h))[1]((state, time, picked))
+    return (jnp.where(valid[None], state, of_state), jnp.where(valid, time, of_time)), more

@@ -87,11 +87,16 @@ def summary(data: Any, cycles: int = 1) -> str:
 
 
 def check_noise(data: Any) -> None:
-    """A noise floor above zero and a relative noise not below it."""
+    """A noise floor above zero and a relative noise not below it: one number, or one a port."""
+    ports = np.shape(data.v)[1:] if hasattr(data, "v") else ()
     for name in ("noise_floor", "noise_relative"):
         value = getattr(data, name)
-        least_ok = value is None or (np.isfinite(value) and (value > 0 if name == "noise_floor" else value >= 0))
-        if not least_ok:
+        if value is None:
+            continue
+        given = np.asarray(value, dtype=float)
+        if given.shape not in ((), ports):
+            raise DataError(f"{data.name}: {name} = {value} must be one number{' or one a port' if ports else ''}.")
+        if not (np.isfinite(given).all() and np.all(given > 0 if name == "noise_floor" else given >= 0)):
             raise DataError(f"{data.name}: {name} = {value} must be positive and finite, or None to estimate it.")
 
 

@@ -27,6 +27,8 @@ MEANING = {
 }
 MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
+EVENT = 0.05
+"""Part of a segment within which a state changes by its range where it switches, see `_rodas.shifted`."""
 RAMP = 0.25
 """Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
 
@@ -174,26 +176,35 @@ def attempt(rate, members, axes, drive: Drive, lanes: Lanes, active, rtol, atol,
     """One step of every active lane, accepted or not."""
     segment = segment_at(drive, lanes.k)
     size, end = _size(drive, lanes, segment, how)
-    # The size is a number, not a function of the parameters; it stretches with the segment alone.
-    h = lax.stop_gradient(size / segment.length) * segment.length
-    v = segment.v + over_ports(segment.slope, lanes.tau)
-    step = stepper(rate, axes, how)(members, lanes.y, v, segment.slope, h)
-    allowed = atol + rtol * jnp.maximum(jnp.abs(lanes.y), jnp.abs(step.y))
+    y, tau = lanes.y, lanes.tau
+    h, step = advance(rate, axes, how)(members, segment, y, tau, size / segment.length, end)
+    allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
     finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(step.y), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
     accepted = active & (error <= 1)
-    move = Move(segment, h, end, accepted, step, *passed(drive, lanes.s, segment, lanes.tau, h, accepted, how))
+    move = Move(segment, h, end, accepted, step, *passed(drive, lanes.s, segment, tau, h, accepted, how))
     return _after(drive, lanes, move, active, error, finite, how), move
 
 
-def stepper(rate: Rate, axes: Any, how: Control) -> Callable[..., Step]:
-    """`rodas4` over all lanes: states have the lane axis last, everything else first."""
+def advance(rate: Rate, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
+    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end) -> (h, Step).
 
-    def one(member, y, v, slope, h):
-        return rodas4(lambda y, v: rate(member, y, v), y, v, slope, h, unroll=how.unroll)
+    The size is a fixed part of the segment, but for what `rodas4` adds to its derivative, and but for the step that
+    ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
+    """
 
-    return jax.vmap(one, in_axes=(axes, -1, 0, 0, 0), out_axes=-1)
+    def one(member, y, v, slope, h, slow):
+        return rodas4(lambda y, v: rate(member, y, v), y, v, slope, h, slow, unroll=how.unroll)
+
+    def whole(members, segment, y, tau, part, end):
+        h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
+        slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
+        v = segment.v + over_ports(segment.slope, tau)
+        step = jax.vmap(one, in_axes=(axes, -1, 0, 0, 0, 0), out_axes=-1)
+        return step(members, y, v, segment.slope, h, lax.stop_gradient(slow))
+
+    return whole
 
 
 def passed(drive: Drive, s, segment: Segment, tau, h, accepted, how: Control) -> tuple[Array, Array, Array]:
@@ -236,7 +247,7 @@ def _after(drive, lanes: Lanes, move: Move, active, error, finite, how: Control)
     h = jnp.where(accepted & (grow > 1), jnp.maximum(h, lanes.h), h)
     moved = move.h + lanes.rest
     tau = lanes.tau + moved
-    rest = moved - (tau - lanes.tau)
+    rest = lax.stop_gradient(moved - (tau - lanes.tau))
     zero = jnp.zeros_like(tau)
     k = _pick(_next_segment(drive.t), jnp.minimum(lanes.k + 1, drive.t.shape[-1] - 1))
     tried = lanes.tried + active.astype(jnp.int32)

@@ -25,8 +25,8 @@ class Trace:
         t: times (s), strictly increasing, shape (n,).
         v: voltage across the device (V), shape (n,); for three terminals (n, 2), the voltage of each port.
         i: current into the top terminal (A), same shape; a port whose current was not measured is all NaN.
-        noise_floor, noise_relative: sigma^2 = floor^2 + (relative i)^2; estimated from the trace if None. One
-            number for all ports.
+        noise_floor, noise_relative: sigma^2 = floor^2 + (relative i)^2; estimated from the trace if None. Numbers,
+            or one a port.
         sigma: standard deviation of each current (A), shape of i, instead of that model.
         notes: what was assumed when the file was read. source: where the data come from.
 
@@ -38,8 +38,8 @@ class Trace:
     v: Any
     i: Any
     name: str = "trace"
-    noise_floor: float | None = None
-    noise_relative: float | None = None
+    noise_floor: Any = None
+    noise_relative: Any = None
     sigma: Any = None
     notes: tuple[str, ...] = ()
     source: str = ""
@@ -84,9 +84,14 @@ class Trace:
         """Noise floor (A) and relative noise: the given ones, else estimated from the trace; arrays for ports."""
         if not self.ports:
             return _given_or_estimated(self, self.i)
-        columns = [c for c in self.i.T]
-        known = [_given_or_estimated(self, c) if np.isfinite(c).all() else (np.nan, np.nan) for c in columns]
-        return np.asarray([k[0] for k in known]), np.asarray([k[1] for k in known])
+        given = [None if g is None else np.broadcast_to(g, self.ports) for g in (self.noise_floor, self.noise_relative)]
+        known, all_given = [], all(g is not None for g in given)
+        for k, column in enumerate(self.i.T):
+            measured = np.isfinite(column).all() and not all_given
+            estimate = estimate_noise(column) if measured else (np.nan, np.nan)
+            known.append([e if g is None else g[k] for e, g in zip(estimate, given, strict=True)])
+        floor, relative = np.asarray(known, dtype=float).T
+        return floor, relative
 
     def waveform(self) -> "Waveform":
         """The voltage that was applied; samples on straight lines are merged."""

@@ -38,12 +38,12 @@ def test_order_of_the_step_and_of_its_dense_output(unroll):
     start = jnp.asarray([1.0, 0.2])
 
     def to(h, n):
-        part = lambda k, y: rodas4(rate, y, v + k * slope * h / n, slope, h / n, unroll=unroll).y  # noqa: E731
+        part = lambda k, y: rodas4(rate, y, v + k * slope * h / n, slope, h / n, unroll=unroll)[1].y  # noqa: E731
         return jax.lax.fori_loop(0, n, part, start)
 
     @jax.jit
     def error(h):
-        step = rodas4(rate, start, v, slope, h, unroll=unroll)
+        step = rodas4(rate, start, v, slope, h, unroll=unroll)[1]
         middle = interpolate(start, step, jnp.asarray(0.5))
         return jnp.abs(jnp.stack([step.y - to(h, 40), step.error, middle - to(h / 2, 20)])).max(axis=1)
 
