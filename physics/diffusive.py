@@ -154,10 +154,10 @@ class AgDiffusive(AbstractLangevin):
         return self.d_0 / self.length / self.length / thermal_voltage(self.t_ref)
 
     def _kelvin(self, x: State) -> Real:
-        """T (K), bent towards t_floor/2 below t_floor, where no device is."""
+        """T (K), bent towards 3/4 of t_floor below t_floor, where no device is."""
         kelvin = x.temperature * self.t_ref
         below = jnp.maximum(1 - kelvin / self.t_floor, 0.0)
-        return jnp.maximum(kelvin - self.t_floor, 0.0) + self.t_floor * (1 + below) / (1 + 2 * below)
+        return jnp.maximum(kelvin - self.t_floor, 0.0) + self.t_floor * (1 - below / (1 + 4 * below))
 
     def _warming(self, x: State, v: Volts, env: Environment) -> Real:
         rise = limit_current(self.tau / self.c_th * v * self.current(x, v, env), self.t_limit)

@@ -104,7 +104,9 @@ class AgFilament(AbstractDevice):
         grow = self.a / self.b * jnp.exp(jnp.minimum(lowered, 0.0) + e_a1 / kt) * (1 + jnp.maximum(lowered, 0.0))
         shrink = 1 / self._at_least_an_atom(u) ** 3
         high, low = _stop(u * self.phi_a / self.phi_m), u / (jnp.abs(u) + self.seed / self.phi_a)
-        net = (grow - shrink) * end_stops((grow - shrink) / (grow + shrink), high, low, self.ease)
+        # Only the neighbourhood of balance counts in the exchange of the ends, and shrink is one at most.
+        near = jnp.minimum(grow, 4.0)
+        net = (grow - shrink) * end_stops((near - shrink) / (near + shrink), high, low, self.ease)
         return AgFilament.State(size=decay * net / self.phi_a / (1 + u))
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:

@@ -229,6 +229,10 @@ def test_rate_gradients_are_those_of_differences():
 def test_whole_box():
     box.assert_finite(CELL)
     box.assert_inward_and_passive(CELL)
+    # The fit goes forwards.
+    forward = box.every_draw(jax.jacfwd(lambda *draw: box.outputs(CELL, *draw), (0, 1, 2, 3)))
+    single = jax.tree.map(lambda a: a.astype(jnp.float32), box.draws(CELL, 500, beyond=0.1, seed=1))
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(forward(*single)))
 
 
 def test_simulated_loop_is_the_one_of_the_oracle():
