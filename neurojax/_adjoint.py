@@ -76,7 +76,7 @@ def _reverse(
         start = jax.tree.map(lambda a: a[b], marks)
         lanes_in = end.taken > b * every
         idle = stiff.begin(drive, marks.y[0])
-        start = jax.tree.map(lambda a, z: jnp.where(lanes_in if a.ndim == 1 else lanes_in[None], a, z), start, idle)
+        start = jax.tree.map(lambda a, z: jnp.where(lanes_in.reshape(*[1] * (a.ndim - 1), -1), a, z), start, idle)
         record, count = _replay(rate, members, axes, drive, start, lanes_in, rtol, atol, how, every)
 
         def back(carry):
@@ -127,7 +127,8 @@ def _transposed(rate, axes, asked, still, how, taken: Taken, valid, costates, se
         segment = stiff.segment_at(drive, taken.k)
         # In parts of the segment, which stretch with it.
         tau = taken.at * segment.length + tau
-        h, move = stiff.advance(rate, axes, how)(members, segment, y, tau, taken.part, taken.end)
+        at = stiff.slopes_at(rate, axes)(members, y, segment.v + stiff.over_ports(segment.slope, tau))
+        h, move = stiff.advance(rate, axes, how)(members, segment, y, tau, taken.part, taken.end, at)
         _, _, fraction = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
         after = jnp.where(taken.end, jnp.zeros_like(tau), tau + h - (taken.at + taken.part) * segment.length)
         return move.y, after, stiff.between(y, move, fraction)

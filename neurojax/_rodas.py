@@ -60,26 +60,60 @@ def interpolate(y0: Array, step: Step, s: Array) -> Array:
     return y0 * (1 - s) + s * (step.y + (1 - s) * (step.bend + s * step.twist))
 
 
+class Slopes(NamedTuple):
+    """Rate at a point and its derivatives: to the state (n, n), and to the voltage, one column a port (n, ports)."""
+
+    rate: Array
+    jacobian: Array
+    by_voltage: Array
+
+
+def slopes(rate: Rate, y: Vector, v: Array) -> Slopes:
+    """The rate and its derivatives by forward mode."""
+    n, ports = y.shape[0], v.size
+    first, linear = jax.linearize(rate, y, v)
+    basis = jnp.eye(n + ports, dtype=y.dtype)
+    columns = jax.vmap(lambda e: linear(e[:n], e[n:].reshape(v.shape)), out_axes=1)(basis)
+    return Slopes(first, columns[:, :n], columns[:, n:])
+
+
 def rodas4(
-    rate: Rate, y: Vector, v: Array, slope: Array, h: Array, slow: Array | None = None, *, unroll: bool = False
+    rate: Rate,
+    at: Slopes,
+    y: Vector,
+    v: Array,
+    slope: Array,
+    h: Array,
+    slow: Array | None = None,
+    *,
+    unroll: bool = False,
 ) -> tuple[Array, Step]:
     """One step of size `h` from the state `y` while the voltage is v + slope t; returns that size and the step.
 
-    With `slow` (s) the size is shifted in its derivative, see `shifted`. `unroll` writes the stages out: quicker
-    for many lanes, slower to compile.
+    `at` holds the slopes at its beginning. With `slow` (s) the size is shifted in its derivative, see `shifted`.
+    `unroll` writes the stages out: quicker for many lanes, slower to compile.
     """
     n, dtype = y.shape[0], y.dtype
-    first, linear = jax.linearize(rate, y, v)
-    h = h if slow is None else shifted(h, y, first, slow)
-    columns = jax.vmap(lambda e: linear(e[:n], e[n] * slope))(jnp.eye(n + 1, dtype=dtype))
-    drift = columns[n]
-    solve = _solver(jnp.eye(n, dtype=dtype) / (_GAMMA * h) - columns[:n].T)
+    drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
+    h = h if slow is None else shifted(h, y, at.rate, slow)
+    solve = _solver(jnp.eye(n, dtype=dtype) / (_GAMMA * h) - at.jacobian)
     if unroll:
-        u = jnp.stack(_unrolled(rate, first, drift, solve, y, v, slope, h))
+        u = jnp.stack(_unrolled(rate, at.rate, drift, solve, y, v, slope, h))
     else:
         u = _rolled(rate, drift, solve, y, v, slope, h)
     last, dense = jnp.asarray(_LAST, dtype), jnp.asarray(_DENSE, dtype)
     return h, Step(y + _mix(last, u), u[5], _mix(dense[0], u), _mix(dense[1], u))
+
+
+def stiffness_growth(before: Array, after: Array, h: Array) -> Array:
+    """|ln| of the factor by which 1 + gamma h |J| changes within a step.
+
+    A Rosenbrock step takes the Jacobian of its beginning for all of it. Where h |J| is large and J changes by half,
+    the step no longer damps a deviation from equilibrium but amplifies it; the deviation of the state is watched by
+    the error estimate, that of its derivatives by nothing else.
+    """
+    a, b = (jnp.max(jnp.sum(jnp.abs(j), axis=1)) for j in (before, after))
+    return jnp.abs(jnp.log1p(_GAMMA * h * b) - jnp.log1p(_GAMMA * h * a))
 
 
 def shifted(h: Array, y: Vector, rate: Vector, slow: Array) -> Array:

@@ -10,6 +10,7 @@ with compensation, so that picoseconds in a sweep of seconds survive float32 too
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from neurojax._rodas import Step, interpolate, rodas4
+from neurojax._rodas import Slopes, Step, interpolate, rodas4, slopes, stiffness_growth
 
 RUNNING, TOO_MANY, TOO_SMALL = 0, 1, 2
 MEANING = {
@@ -29,6 +30,8 @@ MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
 EVENT = 0.05
 """Part of a segment within which a state changes by its range where it switches, see `_rodas.shifted`."""
+GROWTH = 0.5
+"""ln of the factor by which stiffness is meant to change within a step, see `_rodas.stiffness_growth`."""
 RAMP = 0.25
 """Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
 
@@ -66,6 +69,7 @@ class Lanes(NamedTuple):
     h: Float[Array, " lanes"]
     error: Float[Array, " lanes"]
     y: Float[Array, "n lanes"]
+    slopes: Slopes
     s: Int[Array, " lanes"]
     taken: Int[Array, " lanes"]
     tried: Int[Array, " lanes"]
@@ -158,14 +162,14 @@ def run(rate, members, axes, drive, y0, rtol, atol, how: Control, every: int = 0
 
 
 def begin(drive: Drive, y0: Array) -> Lanes:
-    """All lanes before the first step."""
-    lanes, dtype = y0.shape[1], y0.dtype
+    """All lanes before the first step; their slopes are filled in by the first attempt."""
+    (n, lanes), dtype, ports = y0.shape, y0.dtype, drive.v.shape[drive.t.ndim :]
     zero, none = jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32)
     first = _pick(_next_segment(drive.t), none)
     lengths = segment_at(drive, first).length
-    return Lanes(
-        first, zero, zero, lax.stop_gradient(1e-3 * lengths), jnp.ones(lanes, dtype), y0, none, none, none, none
-    )
+    empty = Slopes(*(jnp.zeros((n, *m, lanes), dtype) for m in ((), (n,), (math.prod(ports),))))
+    h = lax.stop_gradient(1e-3 * lengths)
+    return Lanes(first, zero, zero, h, jnp.ones(lanes, dtype), y0, empty, none, none, none, none)
 
 
 def is_active(lanes: Lanes, drive: Drive) -> Array:
@@ -173,38 +177,56 @@ def is_active(lanes: Lanes, drive: Drive) -> Array:
 
 
 def attempt(rate, members, axes, drive: Drive, lanes: Lanes, active, rtol, atol, how: Control) -> tuple[Lanes, Move]:
-    """One step of every active lane, accepted or not."""
-    segment = segment_at(drive, lanes.k)
+    """One step of every active lane, accepted or not; the very first only finds the slopes at the start."""
+    segment, starting = segment_at(drive, lanes.k), lanes.tried == 0
     size, end = _size(drive, lanes, segment, how)
     y, tau = lanes.y, lanes.tau
-    h, step = advance(rate, axes, how)(members, segment, y, tau, size / segment.length, end)
+    h, step = advance(rate, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
+    ahead = jnp.where(starting[None], y, step.y)
+    v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
+    beyond = segment_at(drive, _following(drive, lanes.k)).v
+    v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), beyond, v)
+    found = slopes_at(rate, axes)(members, ahead, v)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
-    finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(step.y), axis=0)
+    growth = jax.vmap(stiffness_growth, in_axes=-1)(lanes.slopes.jacobian, found.jacobian, h)
+    growth = lax.stop_gradient(jnp.where(end, jnp.zeros_like(growth), growth))
+    finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
-    accepted = active & (error <= 1)
+    accepted = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
     move = Move(segment, h, end, accepted, step, *passed(drive, lanes.s, segment, tau, h, accepted, how))
-    return _after(drive, lanes, move, active, error, finite, how), move
+    following = _after(drive, lanes, move, active, error, growth, finite, how)
+    kept = accepted | (active & starting)
+    return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
 
 
 def advance(rate: Rate, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
-    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end) -> (h, Step).
+    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes) -> (h, Step).
 
     The size is a fixed part of the segment, but for what `rodas4` adds to its derivative, and but for the step that
     ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
     """
 
-    def one(member, y, v, slope, h, slow):
-        return rodas4(lambda y, v: rate(member, y, v), y, v, slope, h, slow, unroll=how.unroll)
+    def one(member, at, y, v, slope, h, slow):
+        return rodas4(lambda y, v: rate(member, y, v), at, y, v, slope, h, slow, unroll=how.unroll)
 
-    def whole(members, segment, y, tau, part, end):
+    def whole(members, segment, y, tau, part, end, at):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = jax.vmap(one, in_axes=(axes, -1, 0, 0, 0, 0), out_axes=-1)
-        return step(members, y, v, segment.slope, h, lax.stop_gradient(slow))
+        step = jax.vmap(one, in_axes=(axes, -1, -1, 0, 0, 0, 0), out_axes=-1)
+        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
 
     return whole
+
+
+def slopes_at(rate: Rate, axes: Any) -> Callable[..., Slopes]:
+    """`slopes` of all lanes: (members, y, v) -> Slopes."""
+
+    def one(member, y, v):
+        return slopes(lambda y, v: rate(member, y, v), y, v)
+
+    return jax.vmap(one, in_axes=(axes, -1, 0), out_axes=-1)
 
 
 def passed(drive: Drive, s, segment: Segment, tau, h, accepted, how: Control) -> tuple[Array, Array, Array]:
@@ -237,10 +259,11 @@ def _size(drive: Drive, lanes: Lanes, segment: Segment, how: Control) -> tuple[A
     return size, size >= remaining
 
 
-def _after(drive, lanes: Lanes, move: Move, active, error, finite, how: Control) -> Lanes:
-    """The lanes after a step: time, sample pointer, next step size (PI control), result code."""
-    accepted, ended = move.accepted, move.accepted & move.end
-    grow = jnp.clip(0.9 * error**-0.175 * lanes.error**0.1, 0.2, 6.0)
+def _after(drive, lanes: Lanes, move: Move, active, error, growth, finite, how: Control) -> Lanes:
+    """The lanes after a step: time, sample pointer, next step size (PI control), result code; the slopes as before."""
+    accepted, ended, starting = move.accepted, move.accepted & move.end, lanes.tried == 0
+    grow = jnp.minimum(0.9 * error**-0.175 * lanes.error**0.1, GROWTH / (growth + 1e-30))
+    grow = jnp.clip(grow, 0.2, 6.0)
     grow = jnp.where(finite, jnp.where(accepted, grow, jnp.minimum(grow, 0.9)), 0.1)
     h = lax.stop_gradient(move.h) * grow
     # A step cut short by a knot or a sample says nothing against the longer one.
@@ -249,26 +272,31 @@ def _after(drive, lanes: Lanes, move: Move, active, error, finite, how: Control)
     tau = lanes.tau + moved
     rest = lax.stop_gradient(moved - (tau - lanes.tau))
     zero = jnp.zeros_like(tau)
-    k = _pick(_next_segment(drive.t), jnp.minimum(lanes.k + 1, drive.t.shape[-1] - 1))
+    k = _following(drive, lanes.k)
     tried = lanes.tried + active.astype(jnp.int32)
     small = jnp.asarray(1e-20 if tau.dtype == jnp.float64 else 1e-14, tau.dtype)
-    vanished = active & ~ended & (move.h < small * move.segment.length)
+    vanished = active & ~starting & ~ended & (move.h < small * move.segment.length)
     code = jnp.where(vanished, jnp.int32(TOO_SMALL), lanes.code)
-    code = jnp.where(
-        active & (tried >= how.max_steps) & ~(ended & (k >= drive.t.shape[-1] - 1)), jnp.int32(TOO_MANY), code
-    )
+    last = ended & (k >= drive.t.shape[-1] - 1)
+    code = jnp.where(active & (tried >= how.max_steps) & ~last, jnp.int32(TOO_MANY), code)
     return Lanes(
         jnp.where(ended, k, lanes.k),
         jnp.where(ended, zero, jnp.where(accepted, tau, lanes.tau)),
         jnp.where(ended, zero, jnp.where(accepted, rest, lanes.rest)),
-        jnp.where(active, h, lanes.h),
+        jnp.where(active & ~starting, h, lanes.h),
         jnp.where(accepted, error, lanes.error),
         jnp.where(accepted, move.step.y, lanes.y),
+        lanes.slopes,
         lanes.s + jnp.sum(move.inside, axis=0, dtype=jnp.int32),
         lanes.taken + accepted.astype(jnp.int32),
         tried,
         code,
     )
+
+
+def _following(drive: Drive, k: Array) -> Array:
+    """The segment after `k` that has a length."""
+    return _pick(_next_segment(drive.t), jnp.minimum(k + 1, drive.t.shape[-1] - 1))
 
 
 def segment_at(drive: Drive, k: Array) -> Segment:
@@ -319,8 +347,7 @@ def put(tables: Any, row: Array, values: Any) -> Any:
     lane = jnp.arange(row.shape[0], dtype=jnp.int32)
 
     def one(table, value):
-        if value.ndim == 1:
-            return table.at[row, lane].set(value, mode="drop")
-        return table.at[row, :, lane].set(value.T, mode="drop")
+        between = (slice(None),) * (value.ndim - 1)
+        return table.at[(row, *between, lane)].set(jnp.moveaxis(value, -1, 0), mode="drop")
 
     return jax.tree.map(one, tables, values)
