@@ -21,6 +21,10 @@ _CODE = "JART-TUD-VCM (public port of JART VCM v1b)"
 _PAPER = "10.1109/TCSI.2020.3018502"
 _STEEP = 10.0
 """Exponent of the stops 1 - (N/N_max)^10 and 1 - (N_min/N)^10."""
+_CLEAR = 10.0
+"""Widths phi_s by which the lowering exceeds the barrier where phi counts as zero."""
+_SLOPE = 0.8
+"""The fastest rise of phi with V_s: at 1 the current would stay, above it would fall."""
 _WIDEST = 64.0
 """Bound of the unknown of the circuit: e^64 is more than any ratio of ohmic drop and contact drop."""
 
@@ -52,9 +56,10 @@ class JartVcm(AbstractDevice):
     for V > 0. R_th = R_th0 (r_det/r)^2 {1, reset_factor} and F = {1 - (N/N_max)^10, 1 - (N_min/N)^10} for V < 0, V > 0.
 
     C. Bengel et al., IEEE Trans. Circuits Syst. I 67, 4618 (2020), 10.1109/TCSI.2020.3018502. Deviations: (.)_+ is
-    rounded, which also leaves one root of the loop where the sharp law has three (of those, the search takes the one
-    of the smallest V_s); the polarity-dependent parts are exchanged over v_s; v_root keeps the contact conducting at
-    V = 0, where the law of the field emission has no conductance; the hop barriers saturate where none is left.
+    rounded; where the lost lowering would let the current fall with V_s and the loop have three roots, phi rises by
+    no more than 0.8 V_s, which leaves the root of the smallest V_s; the parts that depend on the polarity are
+    exchanged over v_s; v_root keeps the contact conducting at V = 0, where field emission has no conductance; the
+    hop barriers saturate where none is left. The bounds keep the quasi-static heating below its own runaway.
     """
 
     class State(eqx.Module):
@@ -65,7 +70,7 @@ class JartVcm(AbstractDevice):
     doi: ClassVar[str] = _PAPER
     sweep: ClassVar[Sweep] = Sweep(1.3, -1.3, 5.2)
     w: Param = quantity(1.35, "eV", (0.8, 1.5), doc="W, hopping barrier", source=_CODE)
-    phi_b0: Param = quantity(0.18, "eV", (0.1, 0.5), doc="Schottky barrier", source=_CODE)
+    phi_b0: Param = quantity(0.18, "eV", (0.1, 0.3), doc="Schottky barrier", source=_CODE)
     phi_n: Param = quantity(0.10, "eV", (0.1, 0.3), doc="Fermi level below the band", source=_CODE)
     mu_n: Param = quantity(4e-6, "m2/(V s)", (1e-6, 1e-5), scale="log", doc="electron mobility", source=_CODE)
     n_min: Param = quantity(8e23, "m-3", (4e23, 2.5e25), scale="log", doc="least vacancy density", source=_CODE)
@@ -75,7 +80,7 @@ class JartVcm(AbstractDevice):
     nu_0: Param = quantity(2e13, "Hz", (1e10, 1e14), scale="log", doc="attempt frequency", source=_CODE)
     r_th0: Param = quantity(15.72e6, "K/W", (1e6, 2e7), scale="log", doc="thermal resistance, V < 0", source=_CODE)
     reset_factor: Param = quantity(0.27, "1", (0.1, 1.0), doc="thermal resistance, V > 0 over V < 0", source=_CODE)
-    r: Param = quantity(45e-9, "m", (5e-9, 1e-7), scale="log", doc="filament radius", source=_CODE)
+    r: Param = quantity(45e-9, "m", (1e-8, 1e-7), scale="log", doc="filament radius", source=_CODE)
     l: Param = quantity(0.4e-9, "m", (1e-10, 1.5e-9), scale="log", doc="disc length", source=_CODE)  # noqa: E741
     l_cell: Param = quantity(3e-9, "m", (2e-9, 5e-9), doc="disc and plug", source=_CODE, free=False)
     r_tiox: Param = quantity(650.0, "ohm", (0.0, 5e3), doc="R_TiOx, oxide electrode", source=_CODE)
@@ -90,12 +95,9 @@ class JartVcm(AbstractDevice):
         6.01e5, "A/(m2 K2)", (1e5, 2e6), scale="log", doc="A*, Richardson constant", source=_CODE, free=False
     )
     z: Param = quantity(2.0, "1", (1.0, 3.0), doc="charge of a vacancy", source=_CODE, free=False)
-    r_det: Param = quantity(45e-9, "m", (5e-9, 1e-7), scale="log", doc="radius of R_th0", source=_CODE, free=False)
+    r_det: Param = quantity(45e-9, "m", (4e-8, 5e-8), scale="log", doc="radius of R_th0", source=_CODE, free=False)
     n_ref: Param = quantity(1e26, "m-3", (9e25, 1.1e26), scale="log", doc="N of state 0", source="chosen", free=False)
     n_init: Param = quantity(1.999e27, "m-3", (4e23, 2.2e27), scale="log", doc="initial N", source="LRS, as formed")
-    psi_s: Param = quantity(
-        5e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of psi > 0", source="chosen", free=False
-    )
     phi_s: Param = quantity(
         1e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of phi > 0", source="chosen", free=False
     )
@@ -176,13 +178,21 @@ class JartVcm(AbstractDevice):
         natural = constants.H / (4 * jnp.pi) / (constants.M_E * constants.EPS_0) ** 0.5
         w00 = natural * jnp.sqrt(self.z * n * (self.n_ref / self.eps))
         area = jnp.pi * self.r * self.r * self.richardson * series
-        lowering = schottky_lowering(self.phi_b0, n * self.n_ref, self.z, self.eps_b)
+        # The least psi down to which phi rises with V_s by less than _SLOPE, or is zero.
+        unit = schottky_lowering(self.phi_b0, n * self.n_ref, self.z, self.eps_b) / jnp.sqrt(jnp.sqrt(self.phi_b0))
+        bare = (self.phi_b0 + _CLEAR * self.phi_s) / unit
+        steep = unit / (4 * _SLOPE)
+        least = jnp.minimum(bare**4, steep * jnp.cbrt(steep))
+
+        def barrier(contact):
+            psi = self.phi_b0 - self.phi_n - sign * contact
+            kept = least + softplus(psi - least, self.phi_s)
+            phi = softplus(self.phi_b0 - unit * jnp.sqrt(jnp.sqrt(kept)), self.phi_s)
+            return self.phi_b0 - softplus(self.phi_b0 - phi - _SLOPE * (kept - psi), self.phi_s)
 
         def conductance(contact, kelvin):
             kt = thermal_voltage(kelvin)
-            # The fourth root needs a floor, far below anything that matters.
-            psi = softplus(self.phi_b0 - self.phi_n - sign * contact, self.psi_s) + 1e-20 * self.psi_s
-            phi = softplus(self.phi_b0 - lowering * jnp.sqrt(jnp.sqrt(psi / self.phi_b0)), self.phi_s)
+            phi = barrier(contact)
             ratio = w00 / kt
             decay = jnp.exp(-2 * ratio)
             tanh = (1 - decay) / (1 + decay)

@@ -65,11 +65,23 @@ def test_rates():
     assert_allclose(at(n, v)[2], [1.235582e-3, 1.538551e11, -2.240411e-4, -3.453622e7], rtol=5e-7)
 
 
-def test_sharp_rounding_takes_the_smallest_root():
-    sharp = DEVICE.replace(psi_s=1e-4, phi_s=1e-4)
-    # The sharp law has three roots here; the wrong ones carry some seven times less at 0.1 V.
-    assert_allclose(at([20.0, 0.5], [0.5, 1.0], sharp)[0], [3.091496e-4, 3.908684e-4], rtol=1e-6)
-    assert_allclose(at([2.0], [0.1], sharp)[0], at([2.0], [0.1])[0], rtol=1e-3)
+def test_root_of_the_smallest_contact_drop():
+    """The sharp law has three roots for V > 0 and N > 1e26 m-3, the wrong ones with some seven times less current."""
+    sharp = DEVICE.replace(phi_s=1e-4)
+    assert_allclose(at([20.0, 0.5], [0.5, 1.0], sharp)[0], [3.091496e-4, 3.908684e-4], rtol=3e-7)
+    disc, plug = 0.4e-9, 2.6e-9 / 20
+    per_length = 1 / (1.602176634e-19 * 2 * 4e-6 * 1e26 * np.pi * 45e-9**2)
+    ohmic = 0.1 / (per_length * (disc / 2.0 + plug) + 1369.2437)
+    assert 0.9 * ohmic < at([2.0], [0.1])[0][0] < ohmic
+
+
+def test_contact_current_never_falls():
+    """ln(R G) + ln V_s along V_s, beyond the flat band at 80 mV too."""
+    law = DEVICE._contact(jnp.asarray(20.0), jnp.ones(()), jnp.ones(()), jnp.ones(()))
+    drops = jnp.linspace(1e-3, 0.6, 600)
+    for kelvin in (200.0, 300.0, 1500.0):
+        log_current = jax.vmap(law, (0, None))(drops, jnp.asarray(kelvin)) + jnp.log(drops)
+        assert float(jnp.min(jnp.diff(log_current))) > 0
 
 
 def test_drops_add_up():
