@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: demo test test-slow notebooks lint clean
+.PHONY: demo test test-slow notebooks lint bench clean
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("neurojax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
@@ -24,6 +24,10 @@ test-slow: .venv/ready
 
 notebooks: .venv/ready
 	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses 1 -W default
+
+bench: .venv/ready
+	$(BIN)/neurojax bench engine
+	$(BIN)/neurojax bench fit
 
 lint: .venv/ready
 	$(BIN)/ruff check .

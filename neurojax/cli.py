@@ -1,6 +1,7 @@
 """The command line: `neurojax devices | simulate | fit | demo`. Every error is a sentence, exit code 1."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -232,6 +233,32 @@ def demo(
         for name, true in TRUTH.items():
             e = ranking.fits["Vteam"].estimates[name]
             out.print(f"  {name:<6} {true:>10.5g} {e.unit:<4} {(e.value - true) / e.std:+.2f} std", highlight=False)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="engine (the integrator) or fit")],
+    as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
+) -> None:
+    """Measure ours against others side by side, as ratios.
+
+    Example: `neurojax bench engine --json`
+    """
+    with _polite():
+        from neurojax.bench import BENCHES
+        from neurojax.errors import DataError
+        from physics.quantity import suggest
+
+        if name not in BENCHES:
+            raise DataError(f"there is no benchmark {name!r}.{suggest(name, tuple(BENCHES))}")
+        rows = BENCHES[name]()
+        if as_json:
+            print(json.dumps([dataclasses.asdict(r) for r in rows], indent=2))
+            return
+        for r in rows:
+            errors = "" if r.our_error is None else f"; error {r.our_error:.2g} against {r.other_error:.2g}"
+            note = f" ({r.note})" if r.note else ""
+            out.print(f"{r.case:<36} {r.times_faster:>8.3g} times {r.other}{errors}{note}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,6 @@ def search(
     mark = problem.fingerprint(dataclasses.astuple(how))
     path = None if checkpoint is None else os.fspath(checkpoint)
     saved = None if path is None else _load(path, mark)
-    began = time.perf_counter()
     state = saved if isinstance(saved, levenberg.State) else None
     if state is None:
         first = problem.weights(how.windows[0])
@@ -74,13 +73,17 @@ def search(
     else:
         compile_time = 0.0
     state = _refine(problem, how, state, path, mark, update)
-    del began
     if not np.isfinite(state.cost).any():
         raise FitError(
             f"{type(problem.device).__name__}: none of {how.n_starts} starts could be simulated to the end. "
             "Narrow the bounds (bounds={...}), raise max_steps, or add a series resistance."
         )
     return state, compile_time
+
+
+def starting_points(problem: "Problem", how: Plan) -> np.ndarray:
+    """theta (starts, p) from which the refinement begins."""
+    return _starts(problem, how, None, problem.weights(how.windows[0]), None, "", lambda *a: None)
 
 
 def _compile(problem: "Problem", theta: np.ndarray, weights: np.ndarray) -> float:

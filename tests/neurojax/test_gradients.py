@@ -1,0 +1,93 @@
+"""Derivatives of whole simulated sweeps: to every parameter of every device, and over the whole box."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.testing.draws import inside
+from physics.quantity import parameters, with_values
+
+pytestmark = pytest.mark.slow
+STEPS = (3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+
+
+def sweep(device):
+    v_max, v_min, period = (np.asarray(a, dtype=float) for a in device.sweep)
+    return nj.triangle(v_max, v_min, float(period))
+
+
+def moved_inside(device):
+    """The device with every parameter that sits on a bound moved off it, so that a central difference exists."""
+    values = {}
+    for name, p in parameters(device).items():
+        lo, hi = p.bounds
+        part = 0.02 * (hi - lo)
+        value = float(p.value)
+        if p.quantity.scale == "linear":
+            values[name] = min(max(value, lo + part), hi - part)
+    return with_values(device, values)
+
+
+@pytest.mark.parametrize("name", nj.devices())
+def test_gradient_of_a_sweep_to_every_parameter(name):
+    """Forward mode against central differences of the fourth order, the best of six steps, to 1e-5.
+
+    Of the mean over samples and ports of asinh(i/i0); one lane a parameter. A parameter that moves it a thousand
+    times less than the strongest is measured against that.
+    """
+    device = moved_inside(nj.device_named(name))
+    wave, known = sweep(device), parameters(device)
+    ts = jnp.asarray(np.linspace(0, device.sweep.period, 62)[1:-1])
+    scale = np.asarray(
+        [abs(float(p.value)) if p.quantity.scale == "log" else p.bounds[1] - p.bounds[0] for p in known.values()]
+    )
+    start = np.asarray([float(p.value) for p in known.values()])
+    i0 = 1e-2 * jnp.max(jnp.abs(nj.simulate(device, wave, ts=ts).i), axis=0)
+
+    def mean(rows):
+        members = with_values(device, {n: rows[:, k] for k, n in enumerate(known)})
+        options = dict(rtol=1e-11, atol=1e-13, gradient="forward", max_steps=2**20, progress=False)
+        i = nj.simulate(members, wave, ts=ts, **options).i
+        return jnp.mean(jnp.arcsinh(i / i0[None, None] if i.ndim == 3 else i / i0).reshape(len(rows), -1), axis=1)
+
+    n = len(known)
+    at = jnp.broadcast_to(jnp.asarray(start)[None], (n, n))
+    slope = np.asarray(jax.jvp(mean, (at,), (jnp.diag(jnp.asarray(scale)),))[1])
+    gap = np.full(n, np.inf)
+    for h in STEPS:
+        shifted = np.concatenate([start + k * h * np.diag(scale) for k in (-2, -1, 1, 2)])
+        f = np.asarray(mean(jnp.asarray(shifted))).reshape(4, n)
+        gap = np.minimum(gap, np.abs((8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h) - slope))
+    off = gap / np.maximum(np.abs(slope), 1e-3 * np.abs(slope).max())
+    bad = {name: float(o) for name, o in zip(known, off, strict=True) if o > 1e-5}
+    assert not bad
+
+
+@pytest.mark.parametrize("name", nj.devices())
+def test_no_nan_over_the_box(name):
+    """1000 random devices: currents and their derivative along a random direction are finite wherever it succeeded.
+
+    A member that fails is told by its code, and few do.
+    """
+    device, size = nj.device_named(name), 1000
+    rng = np.random.default_rng(0)
+    known = parameters(device)
+    u = {n: rng.uniform(0.01, 0.99, size) for n in known}
+    rows = {n: jnp.asarray(inside(p, u[n])) for n, p in known.items()}
+    ends = {n: jnp.asarray(inside(p, u[n] + 1e-3) - inside(p, u[n])) for n, p in known.items()}
+    along = {n: e * jnp.asarray(rng.standard_normal(size)) for n, e in ends.items()}
+    wave, ts = sweep(device), np.linspace(0, device.sweep.period, 40)
+
+    def current(values):
+        options = dict(ts=ts, gradient="forward", throw=False, progress=False, rtol=1e-5, max_steps=20_000)
+        record = nj.simulate(with_values(device, values), wave, **options)
+        return record.i, record.ok
+
+    i, slope, ok = jax.jvp(current, (rows,), (along,), has_aux=True)
+    ok = np.asarray(ok)
+    assert ok.mean() > 0.97
+    for values in (i, slope):
+        finite = np.isfinite(np.asarray(values)).reshape(size, -1).all(axis=1)
+        assert finite[ok].all(), np.flatnonzero(ok & ~finite)[:5]
