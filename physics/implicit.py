@@ -33,13 +33,13 @@ def _search(
         newton = y - value / jnp.where(slope > 0, slope, jnp.ones_like(slope))
         size = jnp.abs(newton - y)
         least = tolerance + eps * jnp.maximum(jnp.abs(y), jnp.finfo(y.dtype).tiny)
-        # A Newton step that leaves the bracket by rounding alone means that y is the root already.
         done = (slope > 0) & (size <= least)
         # Bisect also where Newton only creeps (the steep side of an exponential).
-        inside = (slope > 0) & (newton > lo) & (newton < hi) & (size <= 0.5 * move)
+        inside = (slope > 0) & (newton > lo) & (newton < hi) & (done | (size <= 0.5 * move))
         # Two Newton steps in a row tell the third: errors go as e, c e^2, so size^3/move^2 is left.
         found = done | (inside & converging & (size * (size / move) ** 2 <= least))
-        following = jnp.where(done, y, jnp.where(inside, newton, 0.5 * (lo + hi)))
+        # A last step that leaves the bracket by rounding alone means that y is the root already.
+        following = jnp.where(inside, newton, jnp.where(done, y, 0.5 * (lo + hi)))
         return following, lo, hi, jnp.abs(following - y), inside, found, step + 1
 
     far = jnp.maximum(upper - lower, jnp.abs(upper)) + 1

@@ -1,5 +1,6 @@
 """Valence-change memory: oxygen vacancies move in a disc under a Schottky electrode. `JartVcm`."""
 
+import math
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
@@ -160,7 +161,7 @@ class JartVcm(AbstractDevice):
 
         ones = jnp.ones_like(most)
         start = jnp.where(v < 0, 1.5 * ones, 4 * ones)
-        rounding = 16 * float(jnp.finfo(most.dtype).eps)
+        rounding = 64 * float(jnp.finfo(most.dtype).eps)
         y = solve_increasing(excess, -_WIDEST * ones, _WIDEST * ones, start=start, tolerance=rounding)
         i, contact, kelvin, _ = state(y)
         return Node(sign * i, sign * contact, sign * disc * i, sign * plug * i, kelvin)
@@ -194,9 +195,8 @@ class JartVcm(AbstractDevice):
             kt = thermal_voltage(kelvin)
             phi = barrier(contact)
             ratio = w00 / kt
-            decay = jnp.exp(-2 * ratio)
-            tanh = (1 - decay) / (1 + decay)
-            energy = contact + phi * 4 * decay / (1 + decay) ** 2
+            tanh = jnp.tanh(ratio)
+            energy = contact + phi * (1 - tanh) * (1 + tanh)
             tunnelling = jnp.sqrt(jnp.pi * w00 * jnp.sqrt(energy * energy + self.v_root**2)) / kt
             b = forward / kt + (1 - forward) * _x_minus_tanh(ratio, tanh) / w00
             c = forward / kt + (1 - forward) * tanh / w00
@@ -214,11 +214,14 @@ def _cubic(total: Real, linear: Real, bend: Real) -> Real:
 
 
 def _x_minus_tanh(x: Real, tanh: Real) -> Real:
-    """x - tanh(x), without cancellation at small x."""
-    small = x < 0.1
-    s = jnp.minimum(x, 0.1)
-    series = s**3 * (1 / 3 - s * s * (2 / 15 - s * s * (17 / 315 - s * s * 62 / 2835)))
-    return jnp.where(small, series, x - tanh)
+    """x - tanh(x); at small x as (x cosh(x) - sinh(x))/cosh(x), the sum of 2k x^(2k+1)/(2k+1)! over cosh(x)."""
+    small = x < 0.7
+    s, series = jnp.minimum(x, 0.7), jnp.zeros_like(x)
+    for k in reversed(range(1, 8)):
+        series = 2 * k / math.factorial(2 * k + 1) + s * s * series
+    # Off the branch taken the root would have no slope where tanh rounds to one.
+    sech = jnp.sqrt(1 - jnp.minimum(tanh, 0.7) ** 2)
+    return jnp.where(small, s**3 * series * sech, x - tanh)
 
 
 def _slowed(x: Real) -> Real:
