@@ -251,11 +251,10 @@ def bench(
 
         if name not in BENCHES:
             raise DataError(f"there is no benchmark {name!r}.{suggest(name, tuple(BENCHES))}")
-        rows = BENCHES[name]()
         if as_json:
-            print(json.dumps([dataclasses.asdict(r) for r in rows], indent=2))
+            print(json.dumps([dataclasses.asdict(r) for r in BENCHES[name]()], indent=2))
             return
-        for r in rows:
+        for r in BENCHES[name]():
             errors = "" if r.our_error is None else f"; error {r.our_error:.2g} against {r.other_error:.2g}"
             note = f" ({r.note})" if r.note else ""
             out.print(f"{r.case:<36} {r.times_faster:>8.3g} times {r.other}{errors}{note}", highlight=False)

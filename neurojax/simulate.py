@@ -6,7 +6,7 @@ across a knot; `solver=` takes any of diffrax instead. A key asks a Langevin dev
 member, the time, the state and what to try. Next: `record.py` for what comes back, `fit.py` for the use.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -48,7 +48,7 @@ def simulate(
     atol: float = 1e-8,
     dt: float | None = None,
     max_steps: int = MAX_STEPS,
-    gradient: Literal["reverse", "forward"] = "reverse",
+    gradient: str = "reverse",
     throw: bool = True,
     progress: bool = True,
 ) -> Record:

@@ -59,10 +59,12 @@ class AgDiffusive(AbstractLangevin):
     charge: Param = quantity(1.0, "1", (0.2, 2.0), doc="q over the elementary charge", source="chosen")
     d_0: Param = quantity(1e-12, "m2/s", (1e-16, 1e-11), scale="log", doc="free diffusivity at t_ref", source="chosen")
     r_c: Param = quantity(1e4, "ohm", (1e2, 1e5), scale="log", doc="series resistance", source="chosen")
-    r_t: Param = quantity(1e5, "ohm", (1e2, 1e5), scale="log", doc="tunnelling at x = L", source="chosen")
+    r_t: Param = quantity(1e5, "ohm", (1e2, 1e5), scale="log", doc="tunnelling at x = L", source="chosen", free=False)
     lam: Param = quantity(0.5e-9, "m", (1e-10, 1e-9), scale="log", doc="tunnelling length", source="chosen")
-    c_th: Param = quantity(2e-15, "J/K", (1e-17, 1e-13), scale="log", doc="heat capacity", source="chosen")
-    tau: Param = quantity(50e-9, "s", (1e-9, 1e-6), scale="log", doc="thermal time constant", source="chosen")
+    c_th: Param = quantity(2e-15, "J/K", (1e-17, 1e-13), scale="log", doc="heat capacity", source="chosen", free=False)
+    tau: Param = quantity(
+        50e-9, "s", (1e-9, 1e-6), scale="log", doc="thermal time constant", source="chosen", free=False
+    )
     length: Param = quantity(5e-9, "m", (2e-9, 5e-8), scale="log", doc="L, dielectric", source="chosen", free=False)
     site: Param = quantity(
         1e-9, "m", (3e-10, 2e-9), scale="log", doc="l, between two sites", source="chosen", free=False

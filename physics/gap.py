@@ -44,7 +44,9 @@ class GapRram(AbstractDevice):
     i_0: Param = quantity(1e-3, "A", (1e-6, 1e-2), scale="log", doc="current scale", source=_CODE)
     g_0: Param = quantity(0.25e-9, "m", (1e-10, 5e-10), scale="log", doc="tunnelling length", source=_CODE)
     v_0: Param = quantity(0.25, "V", (0.1, 2.0), scale="log", doc="curvature of the current", source=_CODE)
-    velocity: Param = quantity(10.0, "m/s", (1e-2, 1e3), scale="log", doc="v0, speed of the gap", source=_CODE)
+    velocity: Param = quantity(
+        10.0, "m/s", (1e-2, 1e3), scale="log", doc="v0, speed of the gap; as exp(e_a/kT)", source=_CODE, free=False
+    )
     e_a: Param = quantity(0.6, "eV", (0.3, 1.6), doc="migration barrier", source=_CODE)
     a_0: Param = quantity(0.25e-9, "m", (1e-10, 5e-10), scale="log", doc="hopping distance", source=_CODE, free=False)
     t_ox: Param = quantity(12e-9, "m", (3e-9, 3e-8), scale="log", doc="oxide thickness", source=_CODE, free=False)

@@ -41,6 +41,8 @@ class PhaseChangeCell(AbstractDevice):
     Sebastian et al., Nat. Commun. 8, 1294 (2017), 10.1038/s41467-017-01481-9; Ielmini and Zhang,
     J. Appl. Phys. 102, 054517 (2007), 10.1063/1.2773688; Krebs et al., Appl. Phys. Lett. 95, 082101 (2009),
     10.1063/1.3210792.
+    By default a fit varies what sweeps tell: heating, resistances and thresholds. The constants of the material,
+    times of the switch and the geometry of a floating plug are named where the data can tell them (`free=`).
     """
 
     class State(eqx.Module):
@@ -54,42 +56,64 @@ class PhaseChangeCell(AbstractDevice):
     doi: ClassVar[str] = "10.1038/s41467-017-01481-9"
     sweep: ClassVar[Sweep] = Sweep(1.8, -1.8, 1e-6)
 
-    t_m: Param = quantity(858.0, "K", (820.0, 900.0), doc="melting temperature", source="calibrated")
-    d_h: Param = quantity(0.119, "eV", (0.09, 0.15), doc="heat of fusion per atom", source="recalled")
-    lam: Param = quantity(2.99e-10, "m", (2.5e-10, 3.5e-10), doc="jump distance", source="Burr 2012")
-    t_g: Param = quantity(418.0, "K", (370.0, 440.0), doc="glass transition", source="calibrated")
-    fragility: Param = quantity(100.0, "1", (60.0, 130.0), doc="fragility of the liquid", source="calibrated")
+    t_m: Param = quantity(858.0, "K", (820.0, 900.0), doc="melting temperature", source="calibrated", free=False)
+    d_h: Param = quantity(0.119, "eV", (0.09, 0.15), doc="heat of fusion per atom", source="recalled", free=False)
+    lam: Param = quantity(2.99e-10, "m", (2.5e-10, 3.5e-10), doc="jump distance", source="Burr 2012", free=False)
+    t_g: Param = quantity(418.0, "K", (370.0, 440.0), doc="glass transition", source="calibrated", free=False)
+    fragility: Param = quantity(
+        100.0, "1", (60.0, 130.0), doc="fragility of the liquid", source="calibrated", free=False
+    )
     eta_inf: Param = quantity(
-        10.0**-2.33, "Pa s", (1e-5, 0.1), scale="log", doc="viscosity at infinite temperature", source="calibrated"
+        10.0**-2.33, "Pa s", (1e-5, 0.1), scale="log", doc="viscosity, T = infinity", source="calibrated", free=False
     )
     eta_g: Param = quantity(
         1e12, "Pa s", (1e11, 1e13), scale="log", doc="viscosity at t_g, by definition", source="convention", free=False
     )
-    e_g: Param = quantity(2.3, "eV", (1.8, 3.0), doc="activation energy of the glass", source="Burr 2012")
+    e_g: Param = quantity(2.3, "eV", (1.8, 3.0), doc="activation energy of the glass", source="Burr 2012", free=False)
     r_th0: Param = quantity(2.0e6, "K/W", (0.5e6, 6e6), scale="log", doc="thermal resistance R0", source="calibrated")
-    a: Param = quantity(0.35, "1", (0.0, 0.6), doc="cooling by the heater, in R_th", source="calibrated")
-    u1: Param = quantity(6e-9, "m", (2e-9, 20e-9), scale="log", doc="reach of that cooling", source="calibrated")
-    u2: Param = quantity(40e-9, "m", (20e-9, 100e-9), scale="log", doc="decay of R_th", source="calibrated")
-    c_th: Param = quantity(1e-15, "J/K", (1e-16, 1e-14), scale="log", doc="heat capacity", source="calibrated")
+    a: Param = quantity(0.35, "1", (0.0, 0.6), doc="cooling by the heater, in R_th", source="calibrated", free=False)
+    u1: Param = quantity(
+        6e-9, "m", (2e-9, 20e-9), scale="log", doc="reach of that cooling", source="calibrated", free=False
+    )
+    u2: Param = quantity(40e-9, "m", (20e-9, 100e-9), scale="log", doc="decay of R_th", source="calibrated", free=False)
+    c_th: Param = quantity(
+        1e-15, "J/K", (1e-16, 1e-14), scale="log", doc="heat capacity", source="calibrated", free=False
+    )
     r_c: Param = quantity(40e3, "ohm", (2e3, 1e5), scale="log", doc="crystalline resistance", source="aihwkit g_max")
     r_w: Param = quantity(4.71e3, "ohm", (5e2, 5e4), scale="log", doc="programming resistance", source="NeuroSim GST")
     r_on: Param = quantity(1e11, "ohm/m", (1e9, 1e13), scale="log", doc="r_w grows by, per length", source="calibrated")
     r_a: Param = quantity(4e13, "ohm/m", (1e12, 1e15), scale="log", doc="amorphous R per length", source="calibrated")
     dz: Param = quantity(3.5e-9, "m", (2e-9, 10e-9), scale="log", doc="distance of the traps", source="recalled")
-    e_a: Param = quantity(0.3, "eV", (0.2, 0.45), doc="activation of the amorphous conduction", source="recalled")
-    r_by: Param = quantity(0.0, "ohm", (0.0, 1e6), doc="detour round a floating plug", source="chosen: none")
-    u_by: Param = quantity(3e-9, "m", (1e-10, 5e-8), scale="log", doc="plug of half that detour", source="chosen")
-    u_halo: Param = quantity(1e-6, "m", (1e-9, 1e-5), scale="log", doc="plug whose halo halves it", source="chosen")
-    u_seal: Param = quantity(0.0, "m", (0.0, 9e-8), doc="plug that reaches the heater", source="chosen: at once")
-    softness: Param = quantity(0.05, "1", (5e-3, 0.5), scale="log", doc="unevenness of the seal", source="chosen")
+    e_a: Param = quantity(
+        0.3, "eV", (0.2, 0.45), doc="activation of the amorphous conduction", source="recalled", free=False
+    )
+    r_by: Param = quantity(
+        0.0, "ohm", (0.0, 1e6), doc="detour round a floating plug", source="chosen: none", free=False
+    )
+    u_by: Param = quantity(
+        3e-9, "m", (1e-10, 5e-8), scale="log", doc="plug of half that detour", source="chosen", free=False
+    )
+    u_halo: Param = quantity(
+        1e-6, "m", (1e-9, 1e-5), scale="log", doc="plug whose halo halves it", source="chosen", free=False
+    )
+    u_seal: Param = quantity(
+        0.0, "m", (0.0, 9e-8), doc="plug that reaches the heater", source="chosen: at once", free=False
+    )
+    softness: Param = quantity(
+        0.05, "1", (5e-3, 0.5), scale="log", doc="unevenness of the seal", source="chosen", free=False
+    )
     e_th: Param = quantity(56e6, "V/m", (8e6, 94e6), scale="log", doc="threshold field", source="10.1063/1.3210792")
     v_c: Param = quantity(0.3, "V", (0.1, 0.8), doc="threshold voltage without amorphous part", source="calibrated")
     v_s: Param = quantity(0.05, "V", (0.01, 0.2), scale="log", doc="switching time scale of V", source="calibrated")
-    tau_on: Param = quantity(1e-9, "s", (1e-11, 1e-7), scale="log", doc="delay at threshold", source="calibrated")
-    tau_off: Param = quantity(1e-8, "s", (1e-9, 1e-6), scale="log", doc="recovery time", source="calibrated")
+    tau_on: Param = quantity(
+        1e-9, "s", (1e-11, 1e-7), scale="log", doc="delay at threshold", source="calibrated", free=False
+    )
+    tau_off: Param = quantity(
+        1e-8, "s", (1e-9, 1e-6), scale="log", doc="recovery time", source="calibrated", free=False
+    )
     i_h: Param = quantity(2e-5, "A", (1e-6, 1e-3), scale="log", doc="holding current", source="calibrated")
-    nu: Param = quantity(0.1, "1", (0.0, 0.15), doc="drift exponent", source="Tang 2019 review")
-    t0: Param = quantity(1.0, "s", (1e-9, 1e4), scale="log", doc="origin of the drift", source="convention")
+    nu: Param = quantity(0.1, "1", (0.0, 0.15), doc="drift exponent", source="Tang 2019 review", free=False)
+    t0: Param = quantity(1.0, "s", (1e-9, 1e4), scale="log", doc="origin of the drift", source="convention", free=False)
     tau_reset: Param = quantity(
         1e-9, "s", (1e-11, 1e-6), scale="log", doc="how fast heat erases the age", source="chosen", free=False
     )

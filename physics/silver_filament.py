@@ -43,6 +43,7 @@ class AgFilament(AbstractDevice):
     Commun. 10, 81 (2019), 10.1038/s41467-018-07979-0. Deviations: g follows phi, where the paper lets it open as the
     root of the time since rupture; the filament stays at ambient temperature (the published conductivities heat it
     by 1 K at 3.5 uA, 10 K at 100 uA); a barrier that the field has removed leaves growth linear in V_gap.
+    At one temperature A and B are degenerate with their barriers, so both are held by default.
     """
 
     class State(eqx.Module):
@@ -52,8 +53,12 @@ class AgFilament(AbstractDevice):
     family: ClassVar[str] = "P7 diffusive memristor"
     doi: ClassVar[str] = "10.1109/TED.2019.2928888"
     sweep: ClassVar[Sweep] = Sweep(2.5, -2.5, 2.0)
-    a: Param = quantity(1e2, "m/s", (1.0, 1e4), scale="log", doc="A, prefactor of the growth", source=_CODE)
-    b: Param = quantity(3e4, "m/s", (1e2, 1e6), scale="log", doc="B/phi_a^3, prefactor of the thinning", source=_CODE)
+    a: Param = quantity(
+        1e2, "m/s", (1.0, 1e4), scale="log", doc="A, of the growth; as exp(e_a0/kT)", source=_CODE, free=False
+    )
+    b: Param = quantity(
+        3e4, "m/s", (1e2, 1e6), scale="log", doc="B/phi_a^3, of the thinning; as e_a1", source=_CODE, free=False
+    )
     e_a0: Param = quantity(0.99, "eV", (0.5, 1.3), doc="barrier of the growth, v > 0", source=_CODE)
     e_a1: Param = quantity(0.65, "eV", (0.4, 0.9), doc="barrier of surface diffusion, v >= 0", source=_CODE)
     alpha: Param = quantity(0.28, "1", (0.1, 1.2), doc="barrier lowering by the voltage, v > 0", source=_CODE)
@@ -66,7 +71,9 @@ class AgFilament(AbstractDevice):
     l_f: Param = quantity(28e-9, "m", (1e-8, 1e-7), doc="mean free path of electrons", source=_CODE, free=False)
     p: Param = quantity(0.5, "1", (0.0, 0.9), doc="specular share of surface scattering", source=_CODE, free=False)
     rho_ox: Param = quantity(2e4, "ohm m", (1.0, 1e7), scale="log", doc="resistivity of the oxide", source=_CODE)
-    gamma: Param = quantity(55e-9, "m/V", (1e-10, 1e-6), scale="log", doc="oxide conduction per field", source=_CODE)
+    gamma: Param = quantity(
+        55e-9, "m/V", (1e-10, 1e-6), scale="log", doc="oxide conduction per field", source=_CODE, free=False
+    )
     length: Param = quantity(5e-9, "m", (2e-9, 2e-8), doc="L, oxide", source=_CODE, free=False)
     phi_m: Param = quantity(2e-9, "m", (1e-9, 1e-8), scale="log", doc="largest diameter", source=_CODE, free=False)
     i_c: Param = quantity(3.5e-6, "A", (1e-9, 1e-2), scale="log", doc="compliance", source=_CODE, free=False)
@@ -85,7 +92,9 @@ class AgFilament(AbstractDevice):
     v_s: Param = quantity(
         1e-2, "V", (1e-3, 5e-2), scale="log", doc="exchange of the polarities", source="chosen", free=False
     )
-    phi_init: Param = quantity(1e-13, "m", (1e-14, 1e-9), scale="log", doc="initial diameter", source="chosen")
+    phi_init: Param = quantity(
+        1e-13, "m", (1e-14, 1e-9), scale="log", doc="initial diameter", source="chosen", free=False
+    )
 
     def init(self, env: Environment) -> State:
         del env

@@ -27,7 +27,8 @@ class ThermalFilament(AbstractDevice):
     phi_max by 1 - (phi_min/phi)^10 and 1 - (phi/phi_max)^10. The state is ln(phi/phi_ref).
 
     D. Ielmini, IEEE Trans. Electron Devices 58, 4309 (2011), 10.1109/TED.2011.2167513. Deviations: the compliance
-    belongs to the device and is rounded; the stops are guards. Constants are recalled or chosen, not a fit.
+    belongs to the device and is rounded; the stops are guards. Constants are recalled or chosen, not a fit. A trace
+    tells phi^2/rho, rho k_th and A exp(-E_A0/kT)/sqrt(rho) only, so rho and A are held by default.
     """
 
     class State(eqx.Module):
@@ -37,10 +38,14 @@ class ThermalFilament(AbstractDevice):
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = "10.1109/TED.2011.2167513"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 4.0)
-    a: Param = quantity(1e2, "m/s", (1.0, 1e4), scale="log", doc="A, prefactor of the growth", source="chosen")
+    a: Param = quantity(
+        1e2, "m/s", (1.0, 1e4), scale="log", doc="A, of the growth; as exp(e_a0/kT)", source="chosen", free=False
+    )
     e_a0: Param = quantity(1.2, "eV", (0.7, 1.6), doc="barrier of ion migration", source="recalled")
     alpha: Param = quantity(0.3, "1", (0.0, 0.5), doc="barrier lowering by the voltage", source="recalled")
-    rho: Param = quantity(4e-6, "ohm m", (1e-7, 1e-5), scale="log", doc="resistivity", source="chosen")
+    rho: Param = quantity(
+        4e-6, "ohm m", (1e-7, 1e-5), scale="log", doc="resistivity; as k_th and phi^2", source="chosen", free=False
+    )
     k_th: Param = quantity(20.0, "W/(m K)", (5.0, 100.0), scale="log", doc="heat conductivity", source="chosen")
     length: Param = quantity(20e-9, "m", (3e-9, 5e-8), scale="log", doc="L, oxide", source="chosen", free=False)
     i_c: Param = quantity(1e-4, "A", (1e-6, 1e-2), scale="log", doc="compliance for v > 0", source="chosen", free=False)

@@ -39,7 +39,7 @@ _SYMBOLS: dict[str, Dimension] = {
 _FACTOR = re.compile(r"([A-Za-z]+|1)(-?\d+(?:\.\d+)?)?$")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def dimension(unit: str) -> Dimension:
     """Exponents of kg, m, s, A, K, mol of a unit such as "V", "m2/(V s)", "A/(m2 K2)", "1/s0.5".
 

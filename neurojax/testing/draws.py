@@ -42,8 +42,8 @@ def draws(device: AbstractDevice, size: int, seed: int, *, beyond: float = 0.0, 
     return Draw(values, state, jnp.asarray(v), jnp.asarray(rng.uniform(*KELVIN, size)))
 
 
-def inside(p: Parameter, u: np.ndarray) -> np.ndarray:
-    """The point of the bounds at the fraction `u`, along the scale of the parameter."""
+def inside(p: Parameter, u: Any) -> Any:
+    """The point of the bounds at the fraction `u` (number or array), along the scale of the parameter."""
     lo, hi = p.bounds
     return lo * (hi / lo) ** u if p.quantity.scale == "log" else lo + u * (hi - lo)
 
