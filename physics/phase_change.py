@@ -47,7 +47,7 @@ class PhaseChangeCell(AbstractDevice):
 
     class State(eqx.Module):
         amorphous: Param = state_variable((0.0, 1.0), doc="amorphous or molten thickness over u_max")
-        temperature: Param = state_variable((0.3, 16.0), doc="temperature of its interface over t_ref")
+        temperature: Param = state_variable((0.3, 24.0), doc="temperature of its interface over t_ref")
         on: Param = state_variable((0.0, 1.0), doc="electronic on-state of the glass (ovonic switch)")
         age: Param = state_variable((0.0, 50.0), doc="ln(1 + t/t0), t the time since the last T > T_g")
 

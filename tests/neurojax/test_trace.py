@@ -31,7 +31,7 @@ def sweep(n, cycles=1, decades=2):
 
 WRONG = {
     "lengths": ((T, V[:-1], I), {}, "columns of different length .*Cut them"),
-    "matrix": ((T, np.ones((21, 2)), I), {}, r"one column, got an array of shape \(21, 2\)"),
+    "matrix": ((T, np.ones((21, 2)), I), {}, r"v has shape \(21, 2\) and i \(21,\). Several ports"),
     "too few": ((T[:7], V[:7], I[:7]), {}, "only 7 samples; at least 8"),
     "NaN": ((T, V, changed(I, 4, np.nan)), {}, "i is nan at sample 4.*Remove or repair"),
     "infinite": ((T, changed(V, 2, np.inf), I), {}, "v is inf at sample 2"),
