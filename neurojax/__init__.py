@@ -17,7 +17,6 @@ from neurojax.catalogue import device_named as device_named
 from neurojax.catalogue import devices as devices
 from neurojax.compare import Ranking as Ranking
 from neurojax.compare import compare as compare
-from neurojax.csvfile import mean_ramp as mean_ramp
 from neurojax.csvfile import read_csv as read_csv
 from neurojax.csvfile import read_ramps as read_ramps
 from neurojax.devicefile import load_device as load_device
@@ -33,9 +32,11 @@ from neurojax.fitresult import Fit as Fit
 from neurojax.instrument import Instrument as Instrument
 from neurojax.profile import Profile as Profile
 from neurojax.profile import profile as profile
+from neurojax.pulses import PulseTrace as PulseTrace
 from neurojax.record import Record as Record
+from neurojax.repeats import mean_ramp as mean_ramp
+from neurojax.repeats import mean_repeats as mean_repeats
 from neurojax.simulate import simulate as simulate
-from neurojax.trace import PulseTrace as PulseTrace
 from neurojax.trace import Trace as Trace
 from neurojax.waveform import Waveform as Waveform
 from neurojax.waveform import constant as constant

@@ -20,8 +20,11 @@ def check_ports(data: Any) -> None:
         )
 
 
-def check_columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS) -> None:
-    """Make float64 columns of one length without NaN (but for a current of a port that is NaN throughout)."""
+def check_columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS, gaps: str = "") -> None:
+    """Make float64 columns of one length without NaN (but for a current of a port that is NaN throughout).
+
+    In the column called `gaps` NaN means "not read"; something has to be.
+    """
     lengths = {}
     several = np.ndim(getattr(data, "v", 0.0)) == 2
     for name in names:
@@ -36,7 +39,8 @@ def check_columns(data: Any, names: tuple[str, ...], least: int = MIN_POINTS) ->
     for name in names:
         table = getattr(data, name).reshape(lengths[name], -1)
         for k, column in enumerate(table.T):
-            bad = np.flatnonzero(~np.isfinite(column))
+            read = np.isfinite(column) | (np.isnan(column) & (name == gaps) & np.isfinite(column).any())
+            bad = np.flatnonzero(~read)
             if bad.size and not (several and name == "i" and np.isnan(column).all() and np.isfinite(table).any()):
                 label = f"{name}[:, {k}]" if table.shape[1] > 1 else name
                 raise DataError(

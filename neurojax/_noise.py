@@ -5,6 +5,8 @@ that a polynomial of degree four can follow, and the scale of d_k is fitted with
 counts a switching jump as one odd sample and not as noise.
 """
 
+from typing import Any
+
 import numpy as np
 
 _FIFTH = np.array([1.0, -5.0, 10.0, -10.0, 5.0, -1.0])
@@ -37,6 +39,15 @@ def estimate_noise(y: np.ndarray, groups: np.ndarray | None = None) -> tuple[flo
         every = np.linspace(0, len(deviation) - 1, _MANY).astype(int)
         deviation, level = deviation[every], level[every]
     return _likeliest(deviation, level, least, top) if len(deviation) else (least, 0.02)
+
+
+def given_or_estimated(data: Any, y: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, float]:
+    """The noise that a measurement declares; what it does not, estimated from its samples y."""
+    floor, relative = data.noise_floor, data.noise_relative
+    if floor is None or relative is None:
+        estimate = estimate_noise(y, groups)
+        floor, relative = estimate[0] if floor is None else floor, estimate[1] if relative is None else relative
+    return float(floor), float(relative)
 
 
 def _differences(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

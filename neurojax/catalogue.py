@@ -26,16 +26,31 @@ def devices(*, elements: bool = False) -> dict[str, Any]:
 
 
 def device_named(name: str) -> AbstractDevice:
-    """The device of that name (case does not matter) at its default parameters.
+    """The device of that name (case does not matter) at its default parameters, or at those of a preset.
+
+    Args:
+        name: a class, or a class and a preset of it: "Vteam", "PhaseChangeCell.partial_reset".
 
     Raises:
-        DataError: no such device, with the closest names.
+        DataError: no such device or preset, with the closest names.
     """
     known = devices(elements=True)
-    for candidate, cls in known.items():
-        if candidate.lower() == name.lower():
-            return cls()
-    raise DataError(f"there is no device {name!r}.{suggest(name, tuple(known))}")
+    wanted, _, preset = name.partition(".")
+    found = next((cls for candidate, cls in known.items() if candidate.lower() == wanted.lower()), None)
+    if found is None:
+        raise DataError(f"there is no device {wanted!r}.{suggest(wanted, tuple(known))}")
+    if not preset:
+        return found()
+    if preset not in presets(found):
+        what = suggest(preset, presets(found)) if presets(found) else ""
+        raise DataError(f"{found.__name__} has no preset {preset!r}.{what}")
+    return getattr(found, preset)()
+
+
+def presets(cls: Any) -> tuple[str, ...]:
+    """Names of the published parameter sets of a device: its public class methods without arguments."""
+    own = [n for n, f in vars(cls).items() if isinstance(f, classmethod) and not n.startswith("_")]
+    return tuple(n for n in own if not inspect.signature(getattr(cls, n)).parameters)
 
 
 def describe(cls: Any) -> dict[str, Any]:

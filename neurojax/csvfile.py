@@ -2,20 +2,20 @@
 
 Everything that had to be assumed is written into `trace.notes`; everything that cannot be used is a
 `DataError` that names the row, the column and the cure. Cells are read in `_table.py`, names and units
-of columns in `_columns.py`.
+of columns in `_columns.py`; `repeats.py` averages what was repeated.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from neurojax._columns import Column, choose, without_unit
 from neurojax._table import Table, read_table
 from neurojax.errors import DataError
-from neurojax.trace import PulseTrace, Trace
+from neurojax.pulses import PulseTrace
+from neurojax.trace import Trace
 
 
 def read_csv(
@@ -115,43 +115,6 @@ def read_ramps(
             )
         )  # fmt: skip
     return ramps
-
-
-def mean_ramp(
-    ramps: list[PulseTrace], name: str = "mean ramp", *, scatter: Literal["ramps", "pulses"] = "ramps"
-) -> PulseTrace:
-    """Mean of ramps of equal pulses, as far as the shortest goes; sigma is a standard error.
-
-    A mean over the ramps that are left would jump where one ends, so the longer ones are cut.
-
-    Args:
-        ramps: two or more. name: of the result.
-        scatter: "ramps" takes sigma_k = sd over the ramps / sqrt(N), drift between ramps included; "pulses"
-            takes only the scatter of the steps from pulse to pulse, the same for all k.
-
-    Raises:
-        DataError: fewer than two ramps, or ramps of different pulses.
-    """
-    if len(ramps) < 2:
-        raise DataError(f"mean_ramp got {len(ramps)} ramps; a mean with an error needs two or more.")
-    first, n = ramps[0], min(len(r) for r in ramps)
-    for ramp in ramps[1:]:
-        same = all(np.array_equal(getattr(ramp, x)[:n], getattr(first, x)[:n]) for x in ("amplitude", "width"))
-        if not same or (ramp.v_read, ramp.rise, ramp.rest) != (first.v_read, first.rise, first.rest):
-            raise DataError(f"mean_ramp: {ramp.name!r} has other pulses than {first.name!r}. Average only equal ones.")
-    values = np.stack([r.conductance[:n] for r in ramps])
-    mean = values.mean(axis=0)
-    spread = np.std(values, axis=0, ddof=1)
-    if scatter == "pulses":
-        spread = np.full(n, np.std(np.diff(values - mean, axis=1), ddof=1) / np.sqrt(2))
-    # Ramps that agree exactly in one point are a coincidence of the digits, not a perfect reading.
-    sigma = np.maximum(spread / np.sqrt(len(ramps)), 1e-9 * np.max(mean))
-    cut = [len(r) for r in ramps]
-    notes = (f"mean of {len(ramps)} ramps of {min(cut)} to {max(cut)} pulses, cut to {n}",)
-    return PulseTrace(
-        first.amplitude[:n], first.width[:n], mean, first.v_read, first.rise, first.rest, name=name,
-        sigma=sigma, notes=notes, source=first.source,
-    )  # fmt: skip
 
 
 def _check_options(sign, offset, area, width, rate, kind) -> None:

@@ -18,15 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from neurojax._checks import digest
 from neurojax.bijection import Box, box
 from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
-from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian
+from neurojax.pulses import PulseTrace
+from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian, simulations
 from neurojax.search import plan, search
-from neurojax.simulate import tolerances
-from neurojax.trace import PulseTrace, Trace
+from neurojax.simulate import MAX_STEPS, tolerances
+from neurojax.trace import Trace
 from physics.device import AbstractDevice, Environment
 from physics.quantity import Parameter, parameters, suggest
 
@@ -46,6 +48,7 @@ class Problem:
     held_out: np.ndarray
     spec: Spec
     settings: dict[str, Any]
+    unseen: int = 0
     batch: int = 1
 
     @property
@@ -66,6 +69,17 @@ class Problem:
         r = np.where(ok[:, :, None], r, np.nan)
         use = weights > 0
         return r[:, use].reshape(len(theta), -1) * weights[use], jacobian[:, use] * weights[use][:, None]
+
+    def fitted_part(self) -> "Problem":
+        """The problem without the unseen traces."""
+        if not self.unseen:
+            return self
+        traces = self.traces[: -self.unseen]
+        rows = sum(simulations(t) for t in traces)
+        cut = {n: v[:rows] for n, v in vars(self.data).items() if n != "v_read"}
+        data = dataclasses.replace(self.data, **cut)
+        kept = dict(traces=traces, data=data, mask=self.mask[:rows], held_out=self.held_out[:rows])
+        return dataclasses.replace(self, unseen=0, **kept)
 
     def _batches(self, theta: np.ndarray) -> np.ndarray:
         missing = -len(theta) % self.batch
@@ -99,9 +113,11 @@ class Problem:
     def fingerprint(self, *extra: Any) -> str:
         """Identity of the problem, for checkpoints."""
         parts = [type(self.device).__name__, self.names, [t.hash() for t in self.traces], *extra]
-        fixed = {n: np.asarray(p.value).tolist() for n, p in parameters(self.device).items()}
+        owners = (self.device, self.model.instrument, self.model.env)
+        fixed = [{n: np.asarray(p.value).tolist() for n, p in parameters(o).items()} for o in owners]
         bounds = np.stack([np.asarray(self.box.lower), np.asarray(self.box.upper)]).tolist()
-        return hashlib.sha256(repr((parts, fixed, bounds, self.spec.residual)).encode()).hexdigest()
+        weighted = digest(self.held_out, np.asarray(self.data.sigma), np.asarray(self.data.floor))
+        return hashlib.sha256(repr((parts, fixed, bounds, weighted, self.spec)).encode()).hexdigest()
 
 
 def fit(
@@ -121,10 +137,11 @@ def fit(
     generations: int = 30,
     windows: Sequence[float] = (1.0,),
     holdout: float = 0.0,
+    unseen: Sequence[Trace | PulseTrace] = (),
     residual: ResidualKind = "asinh",
     rtol: float = 1e-6,
     atol: float = 1e-8,
-    max_steps: int = 2**14,
+    max_steps: int = MAX_STEPS,
     max_iterations: int = 80,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
@@ -145,7 +162,8 @@ def fit(
         instrument, env: measuring circuit and ambient. use_current: False leaves `device` out of the starts.
         screen, generations: population of each random start, and how long it evolves before it is refined.
         windows: fractions of the trace fitted in turn.
-        holdout: fraction of the samples (in blocks) kept back and predicted.
+        holdout: fraction of the samples (in blocks) kept back and predicted. unseen: traces that are not fitted, only
+            predicted; both count in `held_out_rms`. With `per_trace`, the k-th has the values of the k-th fitted one.
         residual: "asinh" (default) or "linear". rtol, atol, max_steps: of the solver.
         checkpoint: file in which the search is saved after every iteration, and from which it resumes.
 
@@ -157,25 +175,32 @@ def fit(
     """
     problem = prepare(
         device, traces, free=free, fixed=fixed, bounds=bounds, per_trace=per_trace, instrument=instrument, env=env,
-        holdout=holdout, residual=residual, rtol=rtol, atol=atol, max_steps=max_steps,
+        holdout=holdout, unseen=unseen, residual=residual, rtol=rtol, atol=atol, max_steps=max_steps,
     )  # fmt: skip
     how = plan(n_starts, use_current, screen, generations, windows, max_iterations, key)
     problem = dataclasses.replace(problem, batch=n_starts)
+    fitted = problem.fitted_part()
     began, total = time.perf_counter(), generations + max_iterations * len(how.windows)
     with after_a_while(f"fitting {type(device).__name__}: compiling", total=total, enabled=progress) as update:
-        state, compile_time = search(problem, how, checkpoint, update)
+        state, compile_time = search(fitted, how, checkpoint, update)
     seconds = {"compile": compile_time, "run": time.perf_counter() - began - compile_time}
     return conclude(problem, state, seconds)
 
 
 def prepare(
     device, traces, *, free=None, fixed=None, bounds=None, per_trace=(), instrument=None, env=None, temperature=None,
-    holdout=0.0, residual="asinh", rtol=1e-6, atol=1e-8, max_steps=2**14,
+    holdout=0.0, unseen=(), residual="asinh", rtol=1e-6, atol=1e-8, max_steps=MAX_STEPS,
 ) -> Problem:  # fmt: skip
     """Check everything that can be wrong before anything is compiled."""
     traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
     if not traces:
         raise FitError("no traces given.")
+    if unseen and per_trace and len(unseen) != len(traces):
+        raise FitError(
+            f"{', '.join(per_trace)} has a value for each trace, so every fitted trace needs one unseen counterpart: "
+            f"{len(traces)} are fitted, {len(unseen)} unseen."
+        )
+    fitted, traces = len(traces), (*traces, *unseen)
     wrong = [type(t).__name__ for t in traces if not isinstance(t, Trace | PulseTrace)]
     if wrong:
         raise FitError(f"traces must be Trace or PulseTrace (from read_csv), got {wrong[0]}.")
@@ -190,9 +215,11 @@ def prepare(
         f"instrument.{n}": dataclasses.replace(p, name=f"instrument.{n}") for n, p in parameters(instrument).items()
     }
     names = _free_names(device, known, free, fixed or {}, per_trace, bounds or {})
-    index, expanded, declared = _layout(names, known, tuple(per_trace), len(traces))
+    index, expanded, declared = _layout(names, known, tuple(per_trace), fitted)
+    index = index[np.arange(len(traces)) % fitted]
     data, mask = as_arrays(traces, index, device.port_shape)
-    held = _blocks(mask, holdout)
+    row_of = np.repeat(np.arange(len(traces)), [simulations(t) for t in traces])
+    held = np.where(row_of[:, None] < fitted, _blocks(mask, holdout), mask)
     ours = tuple(n for n in names if not n.startswith("instrument."))
     theirs = tuple(n.removeprefix("instrument.") for n in names if n.startswith("instrument."))
     spec = Spec(ours, theirs, residual, isinstance(traces[0], PulseTrace), max_steps)
@@ -202,10 +229,10 @@ def prepare(
     settings = dict(
         free=list(names), bounds={n: list(b) for n, b in (bounds or {}).items()}, per_trace=list(per_trace),
         temperature=float(env.temperature), holdout=holdout, residual=residual, rtol=rtol, atol=atol,
-        max_steps=max_steps,
+        max_steps=max_steps, unseen=len(unseen),
     )  # fmt: skip
     model = Model(box(declared, limits), device, instrument, env, *tolerances(rtol, atol, data.ts.dtype))
-    return Problem(model, traces, expanded, declared, data, mask, held, spec, settings)
+    return Problem(model, traces, expanded, declared, data, mask, held, spec, settings, len(unseen))
 
 
 def _check_kinds(device: AbstractDevice, traces: tuple[Trace | PulseTrace, ...]) -> None:

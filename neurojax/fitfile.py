@@ -12,12 +12,13 @@ from neurojax.devicefile import device_from_dict, device_to_dict, read_json
 from neurojax.errors import DataError
 from neurojax.fitresult import Estimate, Fit, model_values
 from neurojax.instrument import Instrument
-from neurojax.trace import PulseTrace, Trace
+from neurojax.pulses import PulseTrace
+from neurojax.trace import Trace
 from physics.device import AbstractDevice
 from physics.quantity import parameters
 
 FORMAT = 2
-_NUMBERS = ("rms_error", "rms_of_range", "held_out_rms", "chi2_reduced", "aic", "bic")
+_NUMBERS = ("rms_error", "rms_of_range", "held_out_rms", "held_out_of_range", "chi2_reduced", "aic", "bic")
 
 
 def fit_to_dict(fit: Fit) -> dict[str, Any]:
@@ -108,7 +109,9 @@ def _problem(content, device, instrument, traces, path):
     if [t.hash() for t in traces] != known:
         names = ", ".join(t["name"] for t in content["traces"])
         raise DataError(f"{path} was fitted to other data ({names}); give load_fit the same traces in the same order.")
-    return prepare(device, traces, instrument=instrument, **content["settings"])
+    settings = dict(content["settings"])
+    seen = len(traces) - settings.pop("unseen", 0)
+    return prepare(device, traces[:seen], unseen=traces[seen:], instrument=instrument, **settings)
 
 
 def _estimate(name: str, e: dict[str, Any]) -> Estimate:

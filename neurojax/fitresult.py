@@ -11,7 +11,7 @@ import numpy as np
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
 from neurojax.errors import FitError
-from neurojax.residual import SOFT, from_residual
+from neurojax.residual import SOFT, from_residual, simulations
 from neurojax.trace import Trace
 from physics.device import AbstractDevice
 from physics.quantity import with_values
@@ -47,7 +47,8 @@ class Fit:
         instrument: the measuring circuit with the fitted values.
         estimates: name -> Estimate. covariance: of the parameters in their units, shape (p, p).
         rms_error: root mean square misfit in `rms_unit` ("decades" of asinh(y/s), or "of range").
-        held_out_rms: the same on the samples kept back (NaN without holdout).
+        rms_of_range: the same misfit as a fraction of the range of the data.
+        held_out_rms, held_out_of_range: on samples kept back and traces unseen (NaN without them).
         chi2_reduced: of the fitted samples; about 1 if model and noise are right.
         model: model values of each trace's samples. converged: whether the best search ended by itself.
         settings: how the fit was set up, as `load_fit` needs it.
@@ -63,6 +64,7 @@ class Fit:
     rms_unit: str
     rms_of_range: float
     held_out_rms: float
+    held_out_of_range: float
     chi2_reduced: float
     n_points: int
     aic: float
@@ -135,14 +137,15 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     covariance = slope[:, None] * cov_theta * slope[None, :]
     estimates = _estimates(problem, theta, values, covariance, cov_theta)
     model = model_values(problem, theta, r)
-    rms, held, unit, of_range = _misfit(problem, r, fitted, model)
+    unit, rms, of_range = _misfit(problem, fitted, model)
+    _, held, held_of_range = _misfit(problem, ~fitted, model)
     agree = int(np.sum(state.cost <= state.cost[best] * 1.02 + 2.0))
     directions = identify.words(problem.names, _relative(problem, values, covariance))
     fit = Fit(
         device=with_values(problem.device, _first(problem, estimates, "device")),
         instrument=with_values(problem.model.instrument, _first(problem, estimates, "instrument")),
         estimates=estimates, covariance=covariance, rms_error=rms, rms_unit=unit, rms_of_range=of_range,
-        held_out_rms=held, chi2_reduced=reduced, n_points=n,
+        held_out_rms=held, held_out_of_range=held_of_range, chi2_reduced=reduced, n_points=n,
         aic=likelihood + 2 * len(theta), bic=likelihood + len(theta) * np.log(n),
         converged=not bool(state.active[best]), start_costs=state.cost, agreeing=agree, directions=directions,
         warnings=[], seconds=seconds, settings=problem.settings, model=model, theta=theta, problem=problem,
@@ -182,7 +185,7 @@ def _relative(problem, values, covariance) -> np.ndarray:
 
 
 def model_values(problem: "Problem", theta: np.ndarray, r: np.ndarray | None = None) -> list[np.ndarray]:
-    """Model values, shaped like the data of each trace (NaN for a port that was not measured)."""
+    """Model values, shaped like the data of each trace (NaN where nothing was measured)."""
     if r is None:
         r = problem.evaluate(theta[None], problem.mask.astype(float))[0][0]
     whole = np.full(problem.mask.shape, np.nan)
@@ -190,29 +193,28 @@ def model_values(problem: "Problem", theta: np.ndarray, r: np.ndarray | None = N
     rows = from_residual(whole, problem.data, problem.spec.residual)
     rows, out = [row[m] for row, m in zip(rows, problem.mask, strict=True)], []
     for trace in problem.traces:
-        pieces = len(trace) if getattr(trace, "independent", False) else 1
-        values = np.concatenate(rows[:pieces])
-        if isinstance(trace, Trace) and trace.ports:
-            shaped = np.full(trace.i.shape, np.nan)
-            shaped[np.isfinite(trace.i)] = values
-            values = shaped
+        measured = trace.i if isinstance(trace, Trace) else trace.conductance
+        known = np.isfinite(measured)
+        pieces = simulations(trace)
+        values = np.full(measured.shape, np.nan)
+        values[known] = np.concatenate(rows[:pieces])
         out.append(values)
         rows = rows[pieces:]
     return out
 
 
-def _misfit(problem, r, fitted, model) -> tuple[float, float, str, float]:
+def _misfit(problem, chosen: np.ndarray, model) -> tuple[str, float, float]:
+    """(unit, rms in that unit, rms over the range of the data) of some observations; NaN if there are none."""
     y = np.asarray(problem.data.y)[problem.mask]
     soft = SOFT * np.asarray(problem.data.floor)[problem.mask]
     flat = np.concatenate([m[np.isfinite(m)] for m in model])
-    difference = flat - y
-    of_range = float(np.sqrt(np.mean(difference[fitted] ** 2)) / np.ptp(y))
-    if problem.spec.residual == "linear":
-        error, unit = difference / np.ptp(y), "of range"
-    else:
-        error, unit = (np.arcsinh(flat / soft) - np.arcsinh(y / soft)) / np.log(10), "decades"
-    held = float(np.sqrt(np.mean(error[~fitted] ** 2))) if (~fitted).any() else float("nan")
-    return float(np.sqrt(np.mean(error[fitted] ** 2))), held, unit, of_range
+    unit = "of range" if problem.spec.residual == "linear" else "decades"
+    if not chosen.any():
+        return unit, float("nan"), float("nan")
+    error = ((flat - y) / np.ptp(y))[chosen]
+    decades = ((np.arcsinh(flat / soft) - np.arcsinh(y / soft)) / np.log(10))[chosen]
+    of_range = float(np.sqrt(np.mean(error**2)))
+    return unit, of_range if unit == "of range" else float(np.sqrt(np.mean(decades**2))), of_range
 
 
 def _first(problem, estimates, owner: str) -> dict[str, float]:

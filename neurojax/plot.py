@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
-from neurojax.trace import PulseTrace
+from neurojax.pulses import PulseTrace
 
 if TYPE_CHECKING:
     from neurojax.compare import Ranking
@@ -96,7 +96,7 @@ def fitted(fit: "Fit", *, ax: Any = None) -> Any:
     if isinstance(first, PulseTrace):
         varied = np.ptp(first.amplitude) > 0 and first.independent
         ax.plot(np.arange(1, len(model) + 1), model, **_MODEL)
-        if varied or np.max(model) > 30 * np.min(np.abs(model)):
+        if varied or np.nanmax(model) > 30 * np.nanmin(np.abs(model)):
             ax.set_yscale("log")
     else:
         floor = first.noise()[0]

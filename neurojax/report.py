@@ -27,10 +27,11 @@ def summary(fit: Fit) -> str:
         (e.name, f"{e.value:.5g}", f"{e.std:.2g}" if e.determined else "?", "" if e.unit == "1" else e.unit, _flag(e))
         for e in fit.estimates.values()
     ]
+    held = fit.held_out_rms
     widths = [max([len(r[k]) for r in rows] + [0]) for k in range(4)]
     lines = [
-        f"{fit.name}: rms {fit.rms_error:.3g} {fit.rms_unit}"
-        + (f" (held out {fit.held_out_rms:.3g})" if np.isfinite(fit.held_out_rms) else "")
+        f"{fit.name}: rms {_error(fit.rms_error, fit.rms_unit, fit.rms_of_range)}"
+        + (f" (held out {_error(held, fit.rms_unit, fit.held_out_of_range)})" if np.isfinite(held) else "")
         + f", chi2/dof {fit.chi2_reduced:.3g}, {fit.n_points} points, AIC {fit.aic:.1f}, BIC {fit.bic:.1f}",
         *(
             f"  {n:<{widths[0]}}  {v:>{widths[1]}} +- {s:<{widths[2]}} {u:<{widths[3]}} {f}".rstrip()
@@ -42,6 +43,13 @@ def summary(fit: Fit) -> str:
         *(f"  ! {w}" for w in fit.warnings),
     ]
     return "\n".join(lines)
+
+
+def _error(rms: float, unit: str, of_range: float) -> str:
+    """A misfit in words; close fits are told in per cent of the range too."""
+    if unit == "of range":
+        return f"{100 * rms:.3g} % of range"
+    return f"{rms:.3g} {unit}, {100 * of_range:.3g} % of range" if of_range < 0.05 else f"{rms:.3g} {unit}"
 
 
 def _flag(estimate: Any) -> str:
@@ -109,7 +117,8 @@ def _section(fit: Fit, picture: bytes) -> str:
     known = "".join(f"<li>{html.escape(d)}</li>" for d in fit.directions)
     return (
         f"<h2>{fit.name}{link}</h2>{_image(picture)}{warnings}"
-        f"<p>rms {fit.rms_error:.4g} {fit.rms_unit}, held out {fit.held_out_rms:.4g}, chi2/dof {fit.chi2_reduced:.4g}, "
+        f"<p>rms {_error(fit.rms_error, fit.rms_unit, fit.rms_of_range)}; held out "
+        f"{_error(fit.held_out_rms, fit.rms_unit, fit.held_out_of_range)}; chi2/dof {fit.chi2_reduced:.4g}, "
         f"{fit.n_points} points, {fit.agreeing} of {len(fit.start_costs)} starts agree</p>"
         "<table><tr><th>parameter</th><th>value</th><th>std</th><th>95 % interval</th><th>unit</th><th></th></tr>"
         f"{rows}</table><ul>{known}</ul>"

@@ -21,9 +21,10 @@ from jaxtyping import Array, Float
 
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
+from neurojax.pulses import PulseTrace
 from neurojax.simulate import Members, member_axes, solve, start_states
 from neurojax.stiff import Drive
-from neurojax.trace import PulseTrace, Trace
+from neurojax.trace import Trace
 from neurojax.waveform import interpolate
 from physics.device import AbstractDevice, Environment
 from physics.quantity import with_values
@@ -107,20 +108,26 @@ def as_arrays(
     return data, mask
 
 
+def simulations(trace: Trace | PulseTrace) -> int:
+    """How many simulations a trace takes: independent pulses are one each."""
+    return int(trace.read.sum()) if isinstance(trace, PulseTrace) and trace.independent else 1
+
+
 def _pieces(trace: Trace | PulseTrace, index: np.ndarray, ports: tuple[int, ...]) -> list[dict[str, Any]]:
     if isinstance(trace, Trace):
         return [_sampled(trace, index)]
-    singles = [trace.single(k) for k in range(len(trace))] if trace.independent else [trace]
+    singles = [trace.single(k) for k in np.flatnonzero(trace.read)] if trace.independent else [trace]
     # The noise of single pulses is told by all of them together.
     floor, relative = trace.noise()
     pieces = []
     for single in singles:
-        y, n = single.conductance, len(single)
-        sigma = np.sqrt(floor**2 + (relative * y) ** 2) if single.sigma is None else single.sigma
+        at = np.flatnonzero(single.read)
+        y, n = single.conductance[at], len(at)
+        sigma = np.sqrt(floor**2 + (relative * y) ** 2) if single.sigma is None else single.sigma[at]
         wave = single.waveform(ports)
         pieces.append(
             dict(
-                wave_t=np.asarray(wave.t), wave_v=np.asarray(wave.v), ts=single.read_times(), at=np.arange(n),
+                wave_t=np.asarray(wave.t), wave_v=np.asarray(wave.v), ts=single.read_times(), at=at,
                 port=np.zeros(n, int), y=y, floor=np.full(n, floor), sigma=sigma, index=index,
             )
         )  # fmt: skip

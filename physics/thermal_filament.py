@@ -18,13 +18,14 @@ _STEEP = 10.0
 
 
 class ThermalFilament(AbstractDevice):
-    """dphi/dt = +-A exp(-(E_A0 - alpha q |V|)/kT),  T = T_amb + V^2/(8 rho k_th),  R = 4 rho L/(pi phi^2).
+    """dphi/dt = +-A exp(-(E_A0 - alpha q |V|)/kT),  T = T_amb + V^2/(8 rho k_th),  G = pi phi^2/(4 rho L) + G_ox.
 
     phi is the diameter of a metallic filament; it grows for V > 0 (SET) and shrinks for V < 0 (RESET), exchanged
-    over v_s. T is the peak temperature of a uniformly heated wire. For V > 0 the current is limited to i_c,
-    i = i_R/(1 + (i_R/i_c)^8)^(1/8) with i_R = v/R, and V = i R is what remains across the filament: growth ends
-    when V has fallen to V_C, so R_LRS = V_C/i_c. phi stays between phi_min (a residue, so that ln phi exists) and
-    phi_max by 1 - (phi_min/phi)^10 and 1 - (phi/phi_max)^10. The state is ln(phi/phi_ref).
+    over v_s; G_ox is the oxide beside it, r_s the electrodes before it (none by default). T is the peak temperature of
+    a uniformly heated wire. For v > 0 the current is limited to i_c, i = i_R/(1 + (i_R/i_c)^8)^(1/8) with
+    i_R = v/(r_s + 1/G), and V = i/G is what remains across the filament: growth ends when V has fallen to V_C, so
+    R_LRS = V_C/i_c. phi stays between phi_min (a residue, so that ln phi exists) and phi_max by 1 - (phi_min/phi)^10
+    and 1 - (phi/phi_max)^10. The state is ln(phi/phi_ref).
 
     D. Ielmini, IEEE Trans. Electron Devices 58, 4309 (2011), 10.1109/TED.2011.2167513. Deviations: the compliance
     belongs to the device and is rounded; the stops are guards. Constants are recalled or chosen, not a fit. A trace
@@ -48,6 +49,8 @@ class ThermalFilament(AbstractDevice):
     )
     k_th: Param = quantity(20.0, "W/(m K)", (5.0, 100.0), scale="log", doc="heat conductivity", source="chosen")
     length: Param = quantity(20e-9, "m", (3e-9, 5e-8), scale="log", doc="L, oxide", source="chosen", free=False)
+    g_ox: Param = quantity(0.0, "S", (0.0, 1e-2), doc="oxide beside the filament", source="chosen: none", free=False)
+    r_s: Param = quantity(0.0, "ohm", (0.0, 1e3), doc="electrodes in series", source="chosen: none", free=False)
     i_c: Param = quantity(1e-4, "A", (1e-6, 1e-2), scale="log", doc="compliance for v > 0", source="chosen", free=False)
     phi_min: Param = quantity(
         1e-11, "m", (1e-12, 5e-11), scale="log", doc="residue that never dissolves", source="chosen", free=False
@@ -64,7 +67,7 @@ class ThermalFilament(AbstractDevice):
         return ThermalFilament.State(size=jnp.log(self.phi_init / self.phi_ref))
 
     def rate(self, x: State, v: Volts, env: Environment) -> State:
-        drop = self.current(x, v, env) * self.resistance(x)
+        drop = self.current(x, v, env) / self.conductance(x)
         high = stop(_STEEP * (x.size - jnp.log(self.phi_max / self.phi_ref)))
         low = stop(_STEEP * (jnp.log(self.phi_min / self.phi_ref) - x.size))
         ends = end_stops(v, high, low, self.v_s)
@@ -72,12 +75,17 @@ class ThermalFilament(AbstractDevice):
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:
         del env
-        free = v / self.resistance(x)
+        g = self.conductance(x)
+        free = v * g / (1 + self.r_s * g)
         return blend(free, limit_current(free, self.i_c), v, self.v_s)
 
     def resistance(self, x: State) -> Real:
         """R of the filament (ohm)."""
         return cylinder_resistance(self.rho, self.length / self.phi_ref, limexp(x.size)) / self.phi_ref
+
+    def conductance(self, x: State) -> Real:
+        """Of the filament and the oxide beside it (S)."""
+        return 1 / self.resistance(x) + self.g_ox
 
     def growth(self, drop: Real, env: Environment) -> Real:
         """dphi/dt (m/s) at a voltage across the filament, without the stops at its ends."""
