@@ -64,6 +64,12 @@ def test_simulate_and_fit(tmp_path):
         (("simulate", "Vteam", "--waveform", "triangle:1"), "takes 3 numbers"),
         (("simulate", "Vteam", "--waveform", "triangle:1,x,2"), "after the colon come numbers"),
         (("fit", "absent.csv"), "no file"),
+        (("fit", "absent.csv", "--ramps", "--amplitude", "1"), "--ramps needs --width"),
+        (
+            ("fit", "a.csv", "b.csv", "c.csv", "--ramps", "--width", "1e-6", "--amplitude", "1", "--amplitude", "2"),
+            "in turn",
+        ),
+        (("fit", "absent.csv", "--ramps", "--width", "1e-6", "--amplitude", "1", "--holdout", "0.7"), "every fifth"),
     ],
 )
 def test_wrong_calls_are_one_sentence(words, says):
@@ -71,6 +77,25 @@ def test_wrong_calls_are_one_sentence(words, says):
     assert done.exit_code == 1
     assert says in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+def test_ramps_are_averaged_and_predicted(tmp_path):
+    """Two files of ramps of opposite pulses, fitted together with an initial state each."""
+    rng, n = np.random.default_rng(0), 12
+    for name, slope in (("up", 1.0), ("down", -1.0)):
+        clean = 1e-4 * (1 + slope * np.linspace(-0.2, 0.2, n))
+        table = clean[:, None] * (1 + 1e-3 * rng.standard_normal((n, 6)))
+        np.savetxt(tmp_path / f"{name}.csv", table, delimiter=",", header="a,b,c,d,e,f", comments="")
+    done = call(
+        *("fit", tmp_path / "up.csv", tmp_path / "down.csv", "--ramps", "--amplitude", 0.5, "--amplitude", -0.5),
+        *("--width", 1e-6, "--model", "Wox", "--free", "lam,gamma", "--per-trace", "w_init", "--starts", 1),
+        *("--holdout", 0.5, "-o", tmp_path),
+    )
+    assert done.exit_code == 0, done.output
+    assert "mean of 3 ramps of 12 to 12 pulses" in " ".join(done.output.split())
+    fit = json.loads((tmp_path / "fit.json").read_text())
+    assert list(fit["parameters"]) == ["lam", "gamma", "w_init[0]", "w_init[1]"]
+    assert fit["n_points"] == 24 and np.isfinite(fit["held_out_of_range"])
 
 
 def test_help_has_examples():
