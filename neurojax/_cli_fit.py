@@ -46,6 +46,7 @@ def fit(
     """
     with polite():
         import jax
+        import jax.numpy as jnp
 
         from neurojax import report
         from neurojax.instrument import Instrument
@@ -69,7 +70,7 @@ def fit(
         output.mkdir(parents=True, exist_ok=True)
         ranking = _fit_models(
             traces, model, assignments(assign), output if resume else None, n_starts=starts, residual=residual,
-            instrument=instrument, env=Environment(temperature=temperature), key=jax.random.key(seed),
+            instrument=instrument, env=Environment(temperature=jnp.asarray(temperature)), key=jax.random.key(seed),
             free=_names(free, series_resistance, fit_offset), per_trace=_names(per_trace) or (), **options,
         )  # fmt: skip
         show(ranking, report.write(output, ranking))
@@ -131,8 +132,10 @@ def _fit_models(traces, names, values, folder, **keywords):
     from neurojax.catalogue import devices as known
     from neurojax.compare import compare
     from neurojax.errors import DataError
+    from neurojax.pulses import PulseTrace
 
-    everything = [n for n, cls in known().items() if len(cls.terminals) == 2]
+    # Pulses go to the gate of three terminals; a sweep of one voltage is for two.
+    everything = [n for n, c in known().items() if isinstance(traces[0], PulseTrace) or len(c.terminals) == 2]
     chosen = [device_named(n) for n in (everything if "all" in names else names)]
     options: dict[str, dict[str, Any]] = {}
     for k, device in enumerate(chosen):

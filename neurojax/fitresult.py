@@ -98,11 +98,11 @@ class Fit:
     def __repr__(self) -> str:
         return self.summary()
 
-    def plot(self, ax: Any = None) -> Any:
-        """Measured and modelled trace; returns Axes."""
+    def plot(self, ax: Any = None, *, which: int = 0) -> Any:
+        """Measured and modelled trace number `which` (unseen ones are last); returns Axes."""
         from neurojax import plot
 
-        return plot.fitted(self, ax=ax)
+        return plot.fitted(self, ax=ax, which=which)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable content of `fit.json`."""

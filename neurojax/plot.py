@@ -86,13 +86,12 @@ def trace(trace: Any, *, ax: Any = None, log: bool = True) -> Any:
     return ax
 
 
-def fitted(fit: "Fit", *, ax: Any = None) -> Any:
-    """The first trace of a fit with the model through it."""
+def fitted(fit: "Fit", *, ax: Any = None, which: int = 0) -> Any:
+    """One trace of a fit (the first, or number `which`) with the model through it."""
     if fit.problem is None:
-        raise ValueError("this fit has no data attached; run fit() again to plot it.")
-    first = fit.problem.traces[0]
+        raise ValueError("this fit has no data attached: load_fit(path, traces) attaches them.")
+    first, model = fit.problem.traces[which], fit.model[which]
     ax = trace(first, ax=ax)
-    model = fit.model[0]
     if isinstance(first, PulseTrace):
         varied = np.ptp(first.amplitude) > 0 and first.independent
         ax.plot(np.arange(1, len(model) + 1), model, **_MODEL)
@@ -101,7 +100,8 @@ def fitted(fit: "Fit", *, ax: Any = None) -> Any:
     else:
         floor = first.noise()[0]
         ax.plot(first.v, np.maximum(np.abs(model), floor * 1e-2), **_MODEL)
-    ax.set_title(f"{fit.name}: {fit.rms_error:.3g} {fit.rms_unit}, chi2/dof {fit.chi2_reduced:.3g}", fontsize=10)
+    label = f"{first.name}: " if len(fit.problem.traces) > 1 else ""
+    ax.set_title(f"{label}{fit.name}: {fit.rms_error:.3g} {fit.rms_unit}, chi2/dof {fit.chi2_reduced:.3g}", fontsize=10)
     return ax
 
 

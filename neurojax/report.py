@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def write(folder: str | Path, ranking: Ranking) -> Path:
     best = ranking.best
     best.save(folder / "fit.json")
     ranking.save(folder / "ranking.json")
-    pictures = {f"fit_{name}": _png(fit.plot()) for name, fit in ranking.fits.items()}
+    pictures = {label: png for name, fit in ranking.fits.items() for label, png in _pictures(name, fit)}
     pictures["fit"] = pictures[f"fit_{best.name}"]
     if len(ranking.fits) > 1:
         pictures["ranking"] = _png(ranking.plot())
@@ -80,6 +81,13 @@ def write(folder: str | Path, ranking: Ranking) -> Path:
     page = folder / "report.html"
     page.write_text(_page(ranking, pictures), encoding="utf-8")
     return page
+
+
+def _pictures(name: str, fit: Fit) -> Iterator[tuple[str, bytes]]:
+    """(label, PNG) of the traces of a fit: fit_Vteam, fit_Vteam_2, ... up to twelve."""
+    traces = fit.problem.traces if fit.problem else ()
+    for k in range(min(len(traces), 12)):
+        yield f"fit_{name}" + (f"_{k + 1}" if k else ""), _png(fit.plot(which=k))
 
 
 def _png(ax: Any) -> bytes:
@@ -97,7 +105,9 @@ def _page(ranking: Ranking, pictures: dict[str, bytes]) -> str:
         sections.append(_image(pictures["ranking"]))
     for row in ranking.rows:
         if row.model in ranking.fits:
-            sections.append(_section(ranking.fits[row.model], pictures[f"fit_{row.model}"]))
+            label = f"fit_{row.model}"
+            ours = [png for name, png in pictures.items() if name == label or name.startswith(label + "_")]
+            sections.append(_section(ranking.fits[row.model], ours))
     traces = ", ".join(html.escape(t.name) for t in ranking.best.problem.traces) if ranking.best.problem else ""
     return (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>neurojax: {traces}</title><style>{_STYLE}</style>"
@@ -105,7 +115,7 @@ def _page(ranking: Ranking, pictures: dict[str, bytes]) -> str:
     )
 
 
-def _section(fit: Fit, picture: bytes) -> str:
+def _section(fit: Fit, pictures: list[bytes]) -> str:
     rows = "".join(
         f"<tr><td>{html.escape(e.name)}</td><td>{e.value:.6g}</td><td>{e.std:.2g}</td><td>{e.interval[0]:.5g} .. "
         f"{e.interval[1]:.5g}</td><td>{html.escape(e.unit)}</td><td>{html.escape(_flag(e))}</td></tr>"
@@ -114,11 +124,13 @@ def _section(fit: Fit, picture: bytes) -> str:
     doi = type(fit.device).doi
     link = f" (<a href='https://doi.org/{doi}'>{doi}</a>)" if doi.startswith("10.") else ""
     warnings = "".join(f"<p class='warn'>{html.escape(w)}</p>" for w in fit.warnings)
+    held = ""
+    if np.isfinite(fit.held_out_rms):
+        held = f"; held out {_error(fit.held_out_rms, fit.rms_unit, fit.held_out_of_range)}"
     known = "".join(f"<li>{html.escape(d)}</li>" for d in fit.directions)
     return (
-        f"<h2>{fit.name}{link}</h2>{_image(picture)}{warnings}"
-        f"<p>rms {_error(fit.rms_error, fit.rms_unit, fit.rms_of_range)}; held out "
-        f"{_error(fit.held_out_rms, fit.rms_unit, fit.held_out_of_range)}; chi2/dof {fit.chi2_reduced:.4g}, "
+        f"<h2>{fit.name}{link}</h2>{''.join(_image(p) for p in pictures)}{warnings}"
+        f"<p>rms {_error(fit.rms_error, fit.rms_unit, fit.rms_of_range)}{held}; chi2/dof {fit.chi2_reduced:.4g}, "
         f"{fit.n_points} points, {fit.agreeing} of {len(fit.start_costs)} starts agree</p>"
         "<table><tr><th>parameter</th><th>value</th><th>std</th><th>95 % interval</th><th>unit</th><th></th></tr>"
         f"{rows}</table><ul>{known}</ul>"

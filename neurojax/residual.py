@@ -116,7 +116,7 @@ def simulations(trace: Trace | PulseTrace) -> int:
 def _pieces(trace: Trace | PulseTrace, index: np.ndarray, ports: tuple[int, ...]) -> list[dict[str, Any]]:
     if isinstance(trace, Trace):
         return [_sampled(trace, index)]
-    singles = [trace.single(k) for k in np.flatnonzero(trace.read)] if trace.independent else [trace]
+    singles = [trace.single(int(k)) for k in np.flatnonzero(trace.read)] if trace.independent else [trace]
     # The noise of single pulses is told by all of them together.
     floor, relative = trace.noise()
     pieces = []
