@@ -181,12 +181,12 @@ def _complete(taken: dict[str, Column], pulse: bool, where: str, titles: tuple[s
         what = "pulse amplitude" if pulse else "voltage"
         raise DataError(
             f"{where} has no {what} column among {', '.join(titles)}. Rename it (e.g. 'voltage_V') "
-            "or say which it is: columns={'v': 'your name'}."
+            "or say which it is: columns={'v': 'your name'} or --column v='your name'. A column a ramp: read_ramps or --ramps."
         )
     if not {"i", "r", "g"} & set(taken):
         raise DataError(
             f"{where} has no current, resistance or conductance column among {', '.join(titles)}. Rename it "
-            "(e.g. 'current_A') or say which it is: columns={'i': 'your name'}."
+            "(e.g. 'current_A') or say which it is: columns={'i': 'your name'} or --column i='your name'."
         )
 
 
