@@ -181,7 +181,8 @@ def _complete(taken: dict[str, Column], pulse: bool, where: str, titles: tuple[s
         what = "pulse amplitude" if pulse else "voltage"
         raise DataError(
             f"{where} has no {what} column among {', '.join(titles)}. Rename it (e.g. 'voltage_V') "
-            "or say which it is: columns={'v': 'your name'} or --column v='your name'. A column a ramp: read_ramps or --ramps."
+            "or say which it is: columns={'v': 'your name'} or --column v='your name'. "
+            "If each column is a ramp: read_ramps or --ramps."
         )
     if not {"i", "r", "g"} & set(taken):
         raise DataError(

@@ -190,7 +190,8 @@ def _check_cycle(cycle: int, n: int, path: str) -> None:
 def _time_from_rate(v: np.ndarray, rate: float | None, path: str) -> np.ndarray:
     if rate is None:
         raise DataError(
-            f"{path} has no time column. Give the sweep rate in V/s: read_csv(..., sweep_rate=1.0) or --sweep-rate 1.0. "
+            f"{path} has no time column. Give the sweep rate in V/s: read_csv(..., sweep_rate=1.0) or "
+            "--sweep-rate 1.0. "
             "If each row is a reading after a pulse: read_csv(..., width=1e-6) or --pulses --width 1e-6."
         )
     step = np.abs(np.diff(v))
