@@ -17,21 +17,33 @@ Cost = Callable[[np.ndarray], np.ndarray]
 EDGE = 2e-3
 """How near to its bounds a parameter may be put: the bijection to the line is flat beyond."""
 ELITE, ADAPTATION = 0.2, 0.1
+PATIENCE, PROGRESS = 20, 0.05
+"""Islands have settled where over so many generations ln(cost) fell by less than this, in the mean over islands."""
 
 
 @dataclasses.dataclass
 class Islands:
-    """All populations: points u (islands, n, p) of the unit cube, costs (islands, n), JADE's means (islands,)."""
+    """All populations: points u (islands, n, p) of the unit cube, costs (islands, n), JADE's means (islands,).
+
+    trail: mean over the islands of ln(best cost), of every generation.
+    """
 
     u: np.ndarray
     cost: np.ndarray
     scale: np.ndarray
     crossover: np.ndarray
+    trail: np.ndarray
     generation: int = 0
 
     def best(self) -> np.ndarray:
         """The best point of each island (islands, p)."""
         return self.u[np.arange(len(self.u)), self.cost.argmin(axis=1)]
+
+    def settled(self, enough: float) -> bool:
+        """Whether half of the islands cost no more than `enough`, or hardly any progress is made."""
+        if np.median(self.cost.min(axis=1)) <= enough:
+            return True
+        return self.generation >= PATIENCE and bool(self.trail[-1 - PATIENCE] - self.trail[-1] < PROGRESS)
 
 
 def begin(cost: Cost, islands: int, n: int, p: int, seed: list[int]) -> Islands:
@@ -40,7 +52,8 @@ def begin(cost: Cost, islands: int, n: int, p: int, seed: list[int]) -> Islands:
     strata = np.stack([[rng.permutation(n) for _ in range(p)] for _ in range(islands)]).transpose(0, 2, 1)
     u = np.clip((strata + rng.random((islands, n, p))) / n, EDGE, 1 - EDGE)
     half = np.full(islands, 0.5)
-    return Islands(u, _evaluate(cost, u), half, half.copy())
+    found = _evaluate(cost, u)
+    return Islands(u, found, half, half.copy(), _height(found))
 
 
 def put(state: Islands, island: int, point: np.ndarray, cost: Cost) -> None:
@@ -67,13 +80,20 @@ def step(cost: Cost, state: Islands, seed: list[int]) -> Islands:
     trial = np.where(taken, mutant, state.u)
     found = _evaluate(cost, trial)
     better = found < state.cost
+    best = np.where(better, found, state.cost)
     return Islands(
         np.where(better[..., None], trial, state.u),
-        np.where(better, found, state.cost),
+        best,
         _adapted(state.scale, better, f, f),
         _adapted(state.crossover, better, cr, np.ones_like(cr)),
+        np.append(state.trail, _height(best)),
         state.generation + 1,
     )
+
+
+def _height(cost: np.ndarray) -> np.ndarray:
+    """The mean of ln(best cost), finite also where an island has nothing that can be simulated."""
+    return np.log(np.clip(cost.min(axis=1), 1e-12, 1e12)).mean(keepdims=True)
 
 
 def _adapted(mean: np.ndarray, better: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from neurojax.bijection import Box, box
 from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
 from neurojax.instrument import Instrument
+from neurojax.levenberg import OUTLIER
 from neurojax.progress import after_a_while
 from neurojax.pulses import PulseTrace
 from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian, simulations
@@ -32,7 +33,7 @@ from neurojax.trace import Trace
 from physics.device import AbstractDevice, Environment
 from physics.quantity import Parameter, parameters, suggest
 
-SCREEN_LANES, SCREEN_STEPS, OUTLIER = 512, 3000, 3.0
+SCREEN_LANES, SCREEN_STEPS = 512, 3000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,7 @@ def fit(
     key: Array | None = None,
     use_current: bool = True,
     screen: int = 32,
-    generations: int = 30,
+    generations: int = 120,
     windows: Sequence[float] = (1.0,),
     holdout: float = 0.0,
     unseen: Sequence[Trace | PulseTrace] = (),
@@ -160,7 +161,7 @@ def fit(
         fixed: values to set and hold. bounds: name -> (low, high), instead of the declared ones.
         per_trace: free names that take a value of their own in every trace.
         instrument, env: measuring circuit and ambient. use_current: False leaves `device` out of the starts.
-        screen, generations: population of each random start, and how long it evolves before it is refined.
+        screen, generations: population of each random start, and how long it evolves at most before it is refined.
         windows: fractions of the trace fitted in turn.
         holdout: fraction of the samples (in blocks) kept back and predicted. unseen: traces that are not fitted, only
             predicted; both count in `held_out_rms`. With `per_trace`, the k-th has the values of the k-th fitted one.
@@ -180,7 +181,7 @@ def fit(
     how = plan(n_starts, use_current, screen, generations, windows, max_iterations, key)
     problem = dataclasses.replace(problem, batch=n_starts)
     fitted = problem.fitted_part()
-    began, total = time.perf_counter(), generations + max_iterations * len(how.windows)
+    began, total = time.perf_counter(), generations + max_iterations * len(how.stages)
     with after_a_while(f"fitting {type(device).__name__}: compiling", total=total, enabled=progress) as update:
         state, compile_time = search(fitted, how, checkpoint, update)
     seconds = {"compile": compile_time, "run": time.perf_counter() - began - compile_time}

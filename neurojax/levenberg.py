@@ -4,6 +4,9 @@ The compiled part gives residuals and Jacobians of all starts at once; the small
 the bookkeeping stay in NumPy (float64), where they can be watched, saved after every iteration and
 resumed. Damping follows Nielsen: mu shrinks by the gain ratio of the step.
 
+A loss may be robust: sum (c^2/2) log(1 + r^2/c^2) instead of r.r/2, by weights 1/(1 + r^2/c^2). Where a device
+switches abruptly, one sample on the wrong side of the switching would otherwise outweigh all the others.
+
 H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (1999); K. Madsen, H. B. Nielsen
 and O. Tingleff, Methods for non-linear least squares problems (2004).
 """
@@ -20,6 +23,11 @@ Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 WORTH = 1e-3
+"""Gain of chi2/2 not worth another step."""
+OUTLIER = 3.0
+"""c of the robust loss, in standard deviations."""
+BEHIND, CREEPING = 2.0, 3e-3
+"""How many times the cost of a finished start, and at which gain per step, another is given up."""
 
 
 @dataclasses.dataclass
@@ -39,36 +47,39 @@ class State:
         return int(np.argmin(self.cost))
 
 
-def evaluate(function: Evaluate, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cost r.r/2, gradient and Gauss-Newton Hessian of each start; infinite cost where it failed."""
+def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cost r.r/2 (or robust), gradient and Gauss-Newton Hessian of each start; infinite cost where it failed."""
     r, jacobian = function(theta)
     bad = np.logical_not(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
     r, jacobian = np.where(bad[:, None], 0.0, r), np.where(bad[:, None, None], 0.0, jacobian)
     with np.errstate(over="ignore"):
-        cost = 0.5 * np.einsum("sr,sr->s", r, r)
+        weight = 1 / (1 + (r / c) ** 2)
+        cost = 0.5 * np.einsum("sr,sr->s", r, r) if np.isinf(c) else -0.5 * c**2 * np.sum(np.log(weight), axis=1)
+        r, jacobian = np.sqrt(weight) * r, np.sqrt(weight)[:, :, None] * jacobian
         gradient = np.einsum("srp,sr->sp", jacobian, r)
         hessian = np.einsum("srp,srq->spq", jacobian, jacobian)
     bad |= ~(np.isfinite(cost) & np.isfinite(hessian).all(axis=(1, 2)))
     return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian)
 
 
-def begin(function: Evaluate, theta: np.ndarray) -> State:
-    cost, gradient, hessian = evaluate(function, theta)
+def begin(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> State:
+    cost, gradient, hessian = evaluate(function, theta, c)
     starts = len(theta)
     # Relative to diag(H): 1e-2 trusts the quadratic model moderately from the start.
     return State(theta, cost, gradient, hessian, np.full(starts, 1e-2), np.full(starts, 2.0), np.isfinite(cost))
 
 
-def iterate(function: Evaluate, state: State, *, frozen: np.ndarray) -> State:
+def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = np.inf, race: bool = False) -> State:
     """One trial step of every active start.
 
+    With `race` a start that creeps far behind one that has ended is given up, as all of them are simulated together.
     A start ends when neither the step nor its prediction gains more than is worth having: a thousandth of a unit
     of chi2/2 is a thirtieth of a standard deviation, and rounding hides less than a millionth of the cost.
     """
     step = _steps(state, frozen)
     trial = np.clip(state.theta + step, -LIMIT, LIMIT)
     step = trial - state.theta
-    cost, gradient, hessian = evaluate(function, trial)
+    cost, gradient, hessian = evaluate(function, trial, c)
     slope = np.einsum("sp,sp->s", state.gradient, step)
     predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", step, state.hessian, step)
     with np.errstate(invalid="ignore"):
@@ -90,6 +101,10 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray) -> State:
         state.iteration + 1,
     )
     new.active = state.active & ~still & ~small & (new.mu < 1e10)
+    if race:
+        lowest = np.min(new.cost[~new.active], initial=np.inf)
+        creeps = np.where(better, drop, predicted) < CREEPING * new.cost
+        new.active &= ~(creeps & (new.cost > BEHIND * lowest))
     return new
 
 

@@ -1,6 +1,6 @@
 """The search of a fit: random starts made good by evolution, then refined together, saved all the while.
 
-    islands (evolve.py)  ->  best of each  ->  Levenberg-Marquardt in windows (levenberg.py)
+    islands (evolve.py)  ->  best of each  ->  Levenberg-Marquardt, robust first, then in windows (levenberg.py)
 
 After every generation and every iteration the whole state goes to the checkpoint, from which the same fit
 goes on after a kill, to the same result.
@@ -22,6 +22,11 @@ from neurojax.errors import FitError
 if TYPE_CHECKING:
     from neurojax.fit import Problem
 
+NOISE = 0.0935
+"""Robust cost of an observation that is off by its noise alone: the mean of log(1 + z^2/9), z normal."""
+ENOUGH = 4.0
+"""How many times the cost of noise alone the refinement can be trusted to close."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -34,6 +39,12 @@ class Plan:
     windows: tuple[float, ...]
     max_iterations: int
     seed: tuple[int, ...]
+
+    @property
+    def stages(self) -> tuple[tuple[float, float], ...]:
+        """Window and outlier scale of each refinement; random starts go on with the robust cost of the islands."""
+        robust = ((self.windows[0], levenberg.OUTLIER),) if self.n_starts > 1 else ()
+        return (*robust, *((w, np.inf) for w in self.windows))
 
 
 def plan(n_starts, use_current, screen, generations, windows, max_iterations, key) -> Plan:
@@ -69,7 +80,7 @@ def search(
         islands = saved if isinstance(saved, evolve.Islands) else None
         theta = _starts(problem, how, islands, first, path, mark, update)
         compile_time = _compile(problem, theta, first)
-        state = levenberg.begin(lambda th: problem.evaluate(th, first), theta)
+        state = levenberg.begin(lambda th: problem.evaluate(th, first), theta, how.stages[0][1])
     else:
         compile_time = 0.0
     state = _refine(problem, how, state, path, mark, update)
@@ -106,7 +117,8 @@ def _starts(problem, how: Plan, islands, weights, path, mark, update) -> np.ndar
         islands = evolve.begin(cost, how.n_starts, how.screen, len(current), list(how.seed))
         if how.use_current:
             evolve.put(islands, how.n_starts - 1, 1 / (1 + np.exp(-current)), cost)
-    while islands.generation < how.generations:
+    enough = ENOUGH * NOISE * float(weights.sum())
+    while islands.generation < how.generations and not islands.settled(enough):
         islands = evolve.step(cost, islands, list(how.seed))
         lowest = float(islands.cost.min())
         update(islands.generation, f"fitting {type(problem.device).__name__}: random starts, cost {lowest:.4g}")
@@ -120,26 +132,27 @@ def _line(u: np.ndarray) -> np.ndarray:
 
 
 def _refine(problem, how: Plan, state: levenberg.State, path, mark, update) -> levenberg.State:
-    """Levenberg-Marquardt, window by window."""
+    """Levenberg-Marquardt, stage by stage."""
     frozen = np.zeros(len(problem.names), bool)
-    total = how.max_iterations * len(how.windows)
+    total = how.max_iterations * len(how.stages)
     while state.iteration < total:
         stage = state.iteration // how.max_iterations
-        weights = problem.weights(how.windows[stage])
+        window, c = how.stages[stage]
+        weights = problem.weights(window)
 
         def evaluate(theta, weights=weights):
             return problem.evaluate(theta, weights)
 
         if state.iteration % how.max_iterations == 0 and stage > 0:
-            fresh = levenberg.begin(evaluate, state.theta)
+            fresh = levenberg.begin(evaluate, state.theta, c)
             state = dataclasses.replace(fresh, iteration=state.iteration)
-        state = levenberg.iterate(evaluate, state, frozen=frozen)
+        state = levenberg.iterate(evaluate, state, frozen=frozen, c=c, race=True)
         lowest = float(state.cost.min())
         update(how.generations + state.iteration, f"fitting {type(problem.device).__name__}: cost {lowest:.4g}")
         if path is not None:
             _save(state, path, mark)
         if not state.active.any():
-            if stage == len(how.windows) - 1:
+            if stage == len(how.stages) - 1:
                 break
             state.iteration = (stage + 1) * how.max_iterations
     return state

@@ -47,10 +47,12 @@ class GapRram(AbstractDevice):
     velocity: Param = quantity(
         10.0, "m/s", (1e-2, 1e3), scale="log", doc="v0, speed of the gap; as exp(e_a/kT)", source=_CODE, free=False
     )
-    e_a: Param = quantity(0.6, "eV", (0.3, 1.6), doc="migration barrier", source=_CODE)
+    e_a: Param = quantity(0.6, "eV", (0.3, 1.6), doc="migration barrier; as gamma_0", source=_CODE, free=False)
     a_0: Param = quantity(0.25e-9, "m", (1e-10, 5e-10), scale="log", doc="hopping distance", source=_CODE, free=False)
     t_ox: Param = quantity(12e-9, "m", (3e-9, 3e-8), scale="log", doc="oxide thickness", source=_CODE, free=False)
-    f_min: Param = quantity(1.4e9, "V/m", (1e8, 3e9), scale="log", doc="least field that moves ions", source=_CODE)
+    f_min: Param = quantity(
+        1.4e9, "V/m", (1e8, 3e9), scale="log", doc="least field that moves ions", source=_CODE, free=False
+    )
     gamma_0: Param = quantity(16.0, "1", (5.0, 50.0), doc="field enhancement of a closed gap", source=_CODE)
     beta: Param = quantity(0.8, "1", (0.0, 5.0), doc="loss of field enhancement with the gap", source=_CODE)
     r_th: Param = quantity(2.1e3, "K/W", (1e2, 1e6), scale="log", doc="thermal resistance", source=_CODE)

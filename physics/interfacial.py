@@ -32,14 +32,14 @@ class Wox(AbstractDevice):
     family: ClassVar[str] = "P4 RRAM, interface"
     doi: ClassVar[str] = "10.1038/s41467-017-02337-y"
     sweep: ClassVar[Sweep] = Sweep(1.4, -1.4, 0.4)
-    lam: Param = quantity(1e-3, "1/s", (1e-5, 1e-1), scale="log", doc="speed of the growth", source=_DU)
-    eta: Param = quantity(8.0, "1/V", (0.5, 12.0), doc="voltage sensitivity of the growth", source=_DU)
-    tau: Param = quantity(0.05, "s", (1e-3, 10.0), scale="log", doc="decay time of w", source=_DU)
+    lam: Param = quantity(1e-3, "1/s", (1e-5, 1e3), scale="log", doc="speed of the growth", source=_DU)
+    eta: Param = quantity(8.0, "1/V", (0.1, 12.0), doc="voltage sensitivity of the growth", source=_DU)
+    tau: Param = quantity(0.05, "s", (1e-3, 1e3), scale="log", doc="decay time of w", source=_DU)
     w_min: Param = quantity(0.1, "1", (0.0, 0.5), doc="fraction at rest", source=_DU)
-    alpha: Param = quantity(1e-8, "A", (1e-10, 1e-5), scale="log", doc="Schottky current", source=_DU)
-    beta: Param = quantity(0.5, "1/V", (0.1, 5.0), doc="curvature of the Schottky current", source=_DU)
-    gamma: Param = quantity(1e-5, "A", (1e-7, 1e-4), scale="log", doc="tunnelling current", source=_DU)
-    delta: Param = quantity(4.0, "1/V", (0.3, 6.0), doc="curvature of the tunnelling current", source=_DU)
+    alpha: Param = quantity(1e-8, "A", (1e-11, 1e-4), scale="log", doc="Schottky current", source=_DU)
+    beta: Param = quantity(0.5, "1/V", (0.01, 5.0), doc="curvature of the Schottky current", source=_DU)
+    gamma: Param = quantity(1e-5, "A", (1e-8, 1e-2), scale="log", doc="tunnelling current", source=_DU)
+    delta: Param = quantity(4.0, "1/V", (0.01, 6.0), doc="curvature of the tunnelling current", source=_DU)
     window: Param = quantity(3.0, "1", (1.0, 50.0), scale="log", doc="k, steepness of the window", source=_DU)
     persistence: Param = quantity(0.0, "1", (0.0, 10.0), doc="s, slowing of the decay by w", source="chosen: none")
     v_s: Param = quantity(

@@ -72,20 +72,26 @@ class JartVcm(AbstractDevice):
     sweep: ClassVar[Sweep] = Sweep(1.3, -1.3, 5.2)
     w: Param = quantity(1.35, "eV", (0.8, 1.5), doc="W, hopping barrier", source=_CODE)
     phi_b0: Param = quantity(0.18, "eV", (0.1, 0.3), doc="Schottky barrier", source=_CODE)
-    phi_n: Param = quantity(0.10, "eV", (0.1, 0.3), doc="Fermi level below the band", source=_CODE)
-    mu_n: Param = quantity(4e-6, "m2/(V s)", (1e-6, 1e-5), scale="log", doc="electron mobility", source=_CODE)
+    phi_n: Param = quantity(0.10, "eV", (0.1, 0.3), doc="Fermi level below the band", source=_CODE, free=False)
+    mu_n: Param = quantity(
+        4e-6, "m2/(V s)", (1e-6, 1e-5), scale="log", doc="electron mobility", source=_CODE, free=False
+    )
     n_min: Param = quantity(8e23, "m-3", (4e23, 2.5e25), scale="log", doc="least vacancy density", source=_CODE)
-    n_max: Param = quantity(2e27, "m-3", (1.8e27, 2.2e27), scale="log", doc="largest vacancy density", source=_CODE)
-    n_plug: Param = quantity(2e27, "m-3", (1e25, 1e28), scale="log", doc="density of the plug", source=_CODE)
-    a: Param = quantity(0.25e-9, "m", (1e-10, 1e-9), scale="log", doc="hopping distance", source=_CODE)
-    nu_0: Param = quantity(2e13, "Hz", (1e10, 1e14), scale="log", doc="attempt frequency", source=_CODE)
+    n_max: Param = quantity(
+        2e27, "m-3", (1.8e27, 2.2e27), scale="log", doc="largest vacancy density", source=_CODE, free=False
+    )
+    n_plug: Param = quantity(
+        2e27, "m-3", (1e25, 1e28), scale="log", doc="density of the plug", source=_CODE, free=False
+    )
+    a: Param = quantity(0.25e-9, "m", (1e-10, 1e-9), scale="log", doc="hopping distance", source=_CODE, free=False)
+    nu_0: Param = quantity(2e13, "Hz", (1e10, 1e14), scale="log", doc="attempt frequency", source=_CODE, free=False)
     r_th0: Param = quantity(15.72e6, "K/W", (1e6, 2e7), scale="log", doc="thermal resistance, V < 0", source=_CODE)
     reset_factor: Param = quantity(0.27, "1", (0.1, 1.0), doc="thermal resistance, V > 0 over V < 0", source=_CODE)
-    r: Param = quantity(45e-9, "m", (1e-8, 1e-7), scale="log", doc="filament radius", source=_CODE)
-    l: Param = quantity(0.4e-9, "m", (1e-10, 1.5e-9), scale="log", doc="disc length", source=_CODE)  # noqa: E741
+    r: Param = quantity(45e-9, "m", (1e-8, 1e-7), scale="log", doc="filament radius", source=_CODE, free=False)
+    l: Param = quantity(0.4e-9, "m", (1e-10, 1.5e-9), scale="log", doc="disc length", source=_CODE, free=False)  # noqa: E741
     l_cell: Param = quantity(3e-9, "m", (2e-9, 5e-9), doc="disc and plug", source=_CODE, free=False)
     r_tiox: Param = quantity(650.0, "ohm", (0.0, 5e3), doc="R_TiOx, oxide electrode", source=_CODE)
-    r_0: Param = quantity(719.2437, "ohm", (10.0, 5e3), scale="log", doc="R_0, line", source=_CODE)
+    r_0: Param = quantity(719.2437, "ohm", (10.0, 5e3), scale="log", doc="R_0, line", source=_CODE, free=False)
     alpha_l: Param = quantity(
         3.92e-3, "1/K", (1e-4, 1e-2), scale="log", doc="temperature coefficient of the line", source=_CODE, free=False
     )
@@ -98,7 +104,9 @@ class JartVcm(AbstractDevice):
     z: Param = quantity(2.0, "1", (1.0, 3.0), doc="charge of a vacancy", source=_CODE, free=False)
     r_det: Param = quantity(45e-9, "m", (4e-8, 5e-8), scale="log", doc="radius of R_th0", source=_CODE, free=False)
     n_ref: Param = quantity(1e26, "m-3", (9e25, 1.1e26), scale="log", doc="N of state 0", source="chosen", free=False)
-    n_init: Param = quantity(1.999e27, "m-3", (4e23, 2.2e27), scale="log", doc="initial N", source="LRS, as formed")
+    n_init: Param = quantity(
+        1.999e27, "m-3", (4e23, 2.2e27), scale="log", doc="initial N", source="LRS, as formed", free=False
+    )
     phi_s: Param = quantity(
         1e-3, "V", (1e-4, 2e-2), scale="log", doc="rounding of phi > 0", source="chosen", free=False
     )

@@ -10,7 +10,8 @@ from neurojax.testing.draws import inside
 from physics.quantity import parameters, with_values
 
 pytestmark = pytest.mark.slow
-STEPS = (3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+STEPS = (1e-3, 3e-4, 1e-4, 3e-3, 3e-5, 1e-5)
+"""Of the central differences, relative; the next is tried only where those before it are not enough."""
 
 
 def sweep(device):
@@ -48,7 +49,7 @@ def test_gradient_of_a_sweep_to_every_parameter(name):
 
     def mean(rows):
         members = with_values(device, {n: rows[:, k] for k, n in enumerate(known)})
-        options = dict(rtol=1e-11, atol=1e-13, gradient="forward", max_steps=2**20, progress=False)
+        options = dict(rtol=1e-10, atol=1e-12, gradient="forward", max_steps=2**20, progress=False)
         i = nj.simulate(members, wave, ts=ts, **options).i
         return jnp.mean(jnp.arcsinh(i / i0[None, None] if i.ndim == 3 else i / i0).reshape(len(rows), -1), axis=1)
 
@@ -60,7 +61,10 @@ def test_gradient_of_a_sweep_to_every_parameter(name):
         shifted = np.concatenate([start + k * h * np.diag(scale) for k in (-2, -1, 1, 2)])
         f = np.asarray(mean(jnp.asarray(shifted))).reshape(4, n)
         gap = np.minimum(gap, np.abs((8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h) - slope))
-    off = gap / np.maximum(np.abs(slope), 1e-3 * np.abs(slope).max())
+        off = gap / np.maximum(np.abs(slope), 1e-3 * np.abs(slope).max())
+        print(f"step {h}: worst {off.max():.1e}, {list(known)[int(off.argmax())]}")
+        if off.max() <= 1e-5:
+            break
     bad = {name: float(o) for name, o in zip(known, off, strict=True) if o > 1e-5}
     assert not bad
 

@@ -30,9 +30,7 @@ PROTOCOLS = {
     "Vteam": Protocol(),
     "Yakopcic": Protocol(),
     "Wox": Protocol(("lam", "eta", "tau", "w_min", "gamma", "delta", "window")),
-    "GapRram": Protocol(
-        ("i_0", "g_0", "v_0", "e_a", "f_min", "gamma_0", "beta", "r_th"), search=dict(screen=48, generations=50)
-    ),
+    "GapRram": Protocol(),
     "ThermalFilament": Protocol(("e_a0", "alpha", "k_th", "phi_init")),
     "NbO2Mott": Protocol(("kappa", "c_p", "dh", "rho_i", "rho_m")),
     # A plug of 20 nm at the start: the first ramp reads glass, up to its threshold.
@@ -42,7 +40,8 @@ PROTOCOLS = {
     "Ecram": Protocol(),
     "AgFilament": Protocol(("e_a0", "e_a1", "alpha", "e_a0_neg", "e_a1_neg", "alpha_neg", "rho_m")),
     "AgDiffusive": Protocol(("u_p", "u_k", "charge", "d_0", "r_c", "lam"), search=dict(generations=20)),
-    "JartVcm": Protocol(("w", "phi_b0", "n_min", "r_th0", "reset_factor", "l", "r_tiox"), rates=(1.0, 1e4)),
+    # At the common rate RESET runs to its end, at a hundred times that it stops on the way.
+    "JartVcm": Protocol(search=dict(screen=16, generations=28)),
 }
 
 

@@ -1,0 +1,70 @@
+"""The parts of the search without any device: robust refinement, giving up, islands that have settled."""
+
+import numpy as np
+import pytest
+
+from neurojax import evolve, levenberg
+
+FREE = np.zeros(2, bool)
+X = np.linspace(-1, 1, 21)
+
+
+def line(theta):
+    """A line through points of which one lies far off: residuals (starts, 21), Jacobian (starts, 21, 2)."""
+    y = 0.5 + 2 * X + 100.0 * (np.arange(21) == 3)
+    columns = np.stack([np.ones(21), X], axis=1)
+    return theta @ columns.T - y, np.broadcast_to(columns, (len(theta), 21, 2))
+
+
+def refined(theta, **options):
+    state = levenberg.begin(line, np.asarray(theta), options.get("c", np.inf))
+    while state.active.any():
+        state = levenberg.iterate(line, state, frozen=FREE, **options)
+    return state
+
+
+def test_robust_loss_passes_over_an_outlier():
+    start = [[0.0, 1.0]]
+    assert refined(start, c=levenberg.OUTLIER).theta[0] == pytest.approx([0.5, 2.0], abs=0.02)
+    assert abs(refined(start).theta[0, 0] - 0.5) > 4
+
+
+def test_gradient_of_the_robust_loss():
+    theta, h = np.asarray([[0.4, 1.5]]), 1e-5
+    _, gradient, _ = levenberg.evaluate(line, theta, levenberg.OUTLIER)
+    for k in range(2):
+        up, down = (levenberg.evaluate(line, theta + s * h * np.eye(2)[k], levenberg.OUTLIER)[0] for s in (1, -1))
+        assert gradient[0, k] == pytest.approx((up[0] - down[0]) / (2 * h), rel=1e-6)
+
+
+def test_a_start_that_creeps_far_behind_is_given_up():
+    """Residuals exp(-theta/50) + offset of the start: the first is at its end, the second creeps at ten times that."""
+
+    def slope(theta):
+        r = np.stack([np.asarray([1.0, 10.0])[: len(theta)] + np.exp(-theta[:, 0]), theta[:, 1]], axis=1)
+        zero = np.zeros(len(theta))
+        falls = np.stack([-np.exp(-theta[:, 0]), zero], axis=1)
+        return r, np.stack([falls, np.stack([zero, zero + 1], axis=1)], axis=1)
+
+    def steps(race):
+        state, taken = levenberg.begin(slope, np.asarray([[11.9, 0.0], [3.0, 0.0]])), 0
+        while state.active.any():
+            state, taken = levenberg.iterate(slope, state, frozen=FREE, race=race), taken + 1
+        return taken
+
+    assert steps(race=True) < steps(race=False)
+
+
+def test_islands_settle():
+    def sphere(u):
+        return np.sum((u - 0.3) ** 2, axis=1) + 1e-3
+
+    islands = evolve.begin(sphere, 3, 12, 2, [0])
+    assert not islands.settled(0.0)
+    assert islands.settled(np.inf)
+    for _ in range(200):
+        if islands.settled(0.0):
+            break
+        islands = evolve.step(sphere, islands, [0])
+    assert evolve.PATIENCE <= islands.generation < 200
+    assert islands.best() == pytest.approx(np.full((3, 2), 0.3), abs=0.02)
