@@ -39,7 +39,7 @@ def device_named(name: str) -> AbstractDevice:
 
 
 def describe(cls: Any) -> dict[str, Any]:
-    """The catalogue entry of a device, as in `neurojax devices --json`."""
+    """The catalogue entry of a device class `cls`, as in `neurojax devices --json`."""
     device = cls()
     state = device.init(Environment())
     return {
