@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: demo test test-slow notebooks lint bench clean
+.PHONY: demo test test-slow notebooks lint bench lowest clean
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("neurojax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
@@ -34,5 +34,11 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# The quick tests with the oldest versions that pyproject.toml promises, in an environment of their own.
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[test]'
+	NEUROJAX_TEST_CACHE=$(CURDIR)/.venv-lowest/cache .venv-lowest/bin/python -m pytest --numprocesses $(WORKERS)
+
 clean:
-	rm -rf .venv demo_report report dist build
+	rm -rf .venv .venv-lowest demo_report report dist build

@@ -17,7 +17,8 @@ from jax import lax
 from jaxtyping import Array
 
 from neurojax import stiff
-from neurojax.stiff import Control, Drive, Lanes, Solution
+from neurojax._drive import Drive, over_ports, segment_at
+from neurojax.stiff import Control, Lanes, Solution
 
 
 class Taken(NamedTuple):
@@ -99,7 +100,7 @@ def _reverse(
 def _replay(rate, members, axes, drive, start: Lanes, lanes_in, rtol, atol, how, every) -> tuple[Taken, Array]:
     """The accepted steps of one block again, written down; rows that a lane does not reach hold a harmless step."""
     origin, none = start.taken, jnp.zeros_like(start.h)
-    segment = stiff.segment_at(drive, start.k)
+    segment = segment_at(drive, start.k)
     small = jnp.minimum(jnp.full_like(none, 1e-3), jnp.abs(start.h) / segment.length)
     idle = Taken(start.k, none, small, jnp.zeros_like(lanes_in), start.s, start.y)
     record = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (every, *a.shape)), idle)
@@ -124,17 +125,17 @@ def _transposed(rate, axes, asked, still, how, taken: Taken, valid, costates, se
 
     def step(asked, y, tau):
         members, drive = eqx.combine(asked, still)
-        segment = stiff.segment_at(drive, taken.k)
+        segment = segment_at(drive, taken.k)
         # In parts of the segment, which stretch with it.
         tau = taken.at * segment.length + tau
-        at = stiff.slopes_at(rate, axes)(members, y, segment.v + stiff.over_ports(segment.slope, tau))
+        at = stiff.slopes_at(rate, axes)(members, y, segment.v + over_ports(segment.slope, tau))
         h, move = stiff.advance(rate, axes, how)(members, segment, y, tau, taken.part, taken.end, at)
         _, _, fraction = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
         after = jnp.where(taken.end, jnp.zeros_like(tau), tau + h - (taken.at + taken.part) * segment.length)
         return move.y, after, stiff.between(y, move, fraction)
 
     _, drive = eqx.combine(asked, still)
-    segment = stiff.segment_at(drive, taken.k)
+    segment = segment_at(drive, taken.k)
     tau, h = taken.at * segment.length, taken.part * segment.length
     ids, inside, _ = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
     lane = jnp.arange(h.shape[0], dtype=jnp.int32)[None]

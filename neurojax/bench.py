@@ -31,6 +31,8 @@ from physics.quantity import parameters, with_values
 ENGINE_DEVICES = ("Vteam", "GapRram")
 SPREAD = 0.03
 TOLERANCE = 1e-5
+MOST_STEPS = 2**15
+"""Where a solver is stopped that does not get on: one member in fifty can take a hundred times more than the rest."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +47,16 @@ class Row:
     note: str = ""
 
 
-def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int = 5) -> float:
-    """Median time of `other` over that of `ours`, called alternately after one call of each."""
-    ours()
-    other()
+def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> tuple[float, Any, Any]:
+    """Median time of `other` over that of `ours`, called alternately after one call of each, and what those gave."""
+    answers = ours(), other()
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for k, run in enumerate((ours, other)):
             began = time.perf_counter()
             run()
             seconds[k].append(time.perf_counter() - began)
-    return statistics.median(seconds[1]) / statistics.median(seconds[0])
+    return statistics.median(seconds[1]) / statistics.median(seconds[0]), *answers
 
 
 def population(device: AbstractDevice, n: int, seed: int = 0) -> AbstractDevice:
@@ -70,13 +71,13 @@ def population(device: AbstractDevice, n: int, seed: int = 0) -> AbstractDevice:
 
 
 def waveforms(device: AbstractDevice) -> dict[str, Waveform]:
-    """The usual triangle, and twenty pulses of alternating sign as long as a hundredth of it."""
+    """The usual triangle, and twenty pulses of alternating sign as long as a hundredth of it, each pair higher."""
     v_max, v_min, period = device.sweep
-    heights = np.tile([float(np.max(v_max)), float(np.min(v_min))], 10)
-    return {"triangle": triangle(v_max, v_min, period), "pulses": pulse_train(heights, period / 100)}
+    heights = np.outer(np.linspace(0.8, 1.0, 10), [float(np.max(v_max)), float(np.min(v_min))])
+    return {"triangle": triangle(v_max, v_min, period), "pulses": pulse_train(heights.ravel(), period / 100)}
 
 
-def engine(sizes: Sequence[int] = (1, 200), names: Sequence[str] = ENGINE_DEVICES) -> Iterator[Row]:
+def engine(sizes: Sequence[int] = (1, 50), names: Sequence[str] = ENGINE_DEVICES) -> Iterator[Row]:
     """Our integrator against Kvaerno5 of diffrax under vmap (knots declared to both) and against SciPy's LSODA."""
     for name in names:
         device = device_named(name)
@@ -84,28 +85,29 @@ def engine(sizes: Sequence[int] = (1, 200), names: Sequence[str] = ENGINE_DEVICE
             ts = jnp.asarray(np.linspace(0, float(wave.duration), 201))
             for n in sizes:
                 yield _against_diffrax(f"{name} {kind}", population(device, n), wave, ts, n)
-            yield _against_scipy(f"{name} {kind}", device, wave, ts)
+            if kind == "triangle":
+                yield _against_scipy(f"{name} {kind}", device, wave, ts)
 
 
-def _options(ts) -> dict[str, Any]:
-    return dict(ts=ts, gradient="forward", progress=False, max_steps=2**18)
+def _options(ts, rtol: float = TOLERANCE, **other: Any) -> dict[str, Any]:
+    return dict(ts=ts, rtol=rtol, atol=1e-2 * rtol, gradient="forward", progress=False, **other)
 
 
 def _against_diffrax(case: str, members: AbstractDevice, wave: Waveform, ts, n: int) -> Row:
     def ours():
-        return simulate(members, wave, rtol=TOLERANCE, atol=1e-2 * TOLERANCE, **_options(ts)).i.block_until_ready()
+        return simulate(members, wave, max_steps=MOST_STEPS, **_options(ts)).i.block_until_ready()
 
     def other():
-        options: dict[str, Any] = dict(solver=diffrax.Kvaerno5(), rtol=TOLERANCE, atol=1e-2 * TOLERANCE, throw=False)
-        record = simulate(members, wave, **options, **_options(ts))
+        options = _options(ts, solver=diffrax.Kvaerno5(), max_steps=MOST_STEPS, throw=False)
+        record = simulate(members, wave, **options)
         return jnp.where(record.ok[:, None], record.i, jnp.nan).block_until_ready()
 
-    reference = simulate(members, wave, rtol=1e-10, atol=1e-12, **_options(ts)).i
-    ratio = in_turn(ours, other, repeats=3)
-    found = other()
-    failed = int(np.sum(~np.isfinite(np.asarray(found)).all(axis=1)))
-    note = f"{failed} of {n} of theirs failed" if failed else ""
-    return Row(f"{case}, N = {n}", "diffrax Kvaerno5", ratio, _error(ours(), reference), _error(found, reference), note)
+    reference = simulate(members, wave, max_steps=2**18, **_options(ts, rtol=1e-10)).i
+    ratio, mine, theirs = in_turn(ours, other, repeats=3)
+    failed = int(np.sum(~np.isfinite(np.asarray(theirs)).all(axis=1)))
+    note = f"at least: {failed} of {n} of theirs not done after {MOST_STEPS} steps" if failed else ""
+    errors = _error(mine, reference), _error(theirs, reference)
+    return Row(f"{case}, N = {n}", "diffrax Kvaerno5", ratio, *errors, note)
 
 
 def _against_scipy(case: str, device: AbstractDevice, wave: Waveform, ts) -> Row:
@@ -128,9 +130,10 @@ def _against_scipy(case: str, device: AbstractDevice, wave: Waveform, ts) -> Row
             y = solve_ivp(lambda t, y: np.asarray(rate(y, np.interp(t, times, volts))), (a, b), y, **options).y[:, -1]
 
     def ours():
-        simulate(members, wave, rtol=TOLERANCE, atol=1e-2 * TOLERANCE, **_options(ts)).i.block_until_ready()
+        simulate(members, wave, **_options(ts)).i.block_until_ready()
 
-    return Row(f"{case}, one of {n}", "SciPy LSODA", n * in_turn(ours, other, repeats=3), None, None, "per device")
+    ratio, *_ = in_turn(ours, other, repeats=3)
+    return Row(f"{case}, one of {n}", "SciPy LSODA", n * ratio, None, None, "per device")
 
 
 def _error(found: Any, reference: Any) -> float:
@@ -150,18 +153,17 @@ def fits() -> Iterator[Row]:
     single = dataclasses.replace(prepare(device, trace, free=FREE), batch=1)
     truth = np.asarray([TRUTH[n] for n in single.names])
     for label, exact in (("SciPy least_squares, differences", False), ("SciPy least_squares, our Jacobian", True)):
-        kept = {}
 
-        def ours(kept=kept):
+        def ours():
             found = fit(device, trace, free=FREE, key=jax.random.key(0), use_current=False, progress=False)
-            kept["ours"] = np.asarray([found.values[n] for n in single.names])
+            return np.asarray([found.values[n] for n in single.names])
 
-        def other(kept=kept, exact=exact):
+        def other(exact=exact):
             starts = starting_points(dataclasses.replace(single, batch=8), how)
-            kept["other"] = np.asarray(single.box.to_physical(jnp.asarray(_scipy_fit(single, starts, exact))))
+            return np.asarray(single.box.to_physical(jnp.asarray(_scipy_fit(single, starts, exact))))
 
-        ratio = in_turn(ours, other, repeats=1)
-        errors = [float(np.abs(kept[k] / truth - 1).max()) for k in ("ours", "other")]
+        ratio, *found = in_turn(ours, other, repeats=1)
+        errors = [float(np.abs(values / truth - 1).max()) for values in found]
         yield Row("five parameters of a sweep, 8 starts", label, ratio, errors[0], errors[1])
 
 

@@ -32,7 +32,7 @@ class Box(eqx.Module):
     log: Float[Array, " n"]
 
     def to_physical(self, theta: Float[Array, " n"]) -> Float[Array, " n"]:
-        """theta on the whole line -> parameters inside the bounds."""
+        """`theta` on the whole line -> parameters (SI) inside the bounds, shape (n,)."""
         s = jax.nn.sigmoid(theta)
         straight = self.lower + (self.upper - self.lower) * s
         is_log = self.log > 0
@@ -42,7 +42,7 @@ class Box(eqx.Module):
         return jnp.where(is_log, curved, straight)
 
     def to_line(self, values: np.ndarray) -> np.ndarray:
-        """Parameters -> theta (host, float64), pulled a little inside if they sit on a bound."""
+        """Parameters `values` (SI) -> theta, shape (n,), in float64; pulled a little inside if they sit on a bound."""
         lower, upper, is_log = (np.asarray(a, dtype=float) for a in (self.lower, self.upper, self.log))
         p = np.clip(np.asarray(values, dtype=float), lower, upper)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -54,7 +54,7 @@ def presets(cls: Any) -> tuple[str, ...]:
 
 
 def describe(cls: Any) -> dict[str, Any]:
-    """The catalogue entry of a device, as in `neurojax devices --json`."""
+    """The catalogue entry of a device class `cls`, as in `neurojax devices --json`."""
     device = cls()
     state = device.init(Environment())
     return {

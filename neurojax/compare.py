@@ -39,6 +39,7 @@ class Ranking:
 
     @property
     def best(self) -> Fit:
+        """The fit of the first row."""
         return self.fits[self.rows[0].model]
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,11 +51,12 @@ class Ranking:
         return {"best": self.rows[0].model, "criterion": "held_out_rms, then BIC", "ranking": rows}
 
     def save(self, path: str | os.PathLike) -> None:
+        """Write `to_dict()` to the file `path` as readable JSON."""
         with open(path, "w", encoding="utf-8") as file:
             file.write(json.dumps(self.to_dict(), indent=2) + "\n")
 
     def plot(self, ax: Any = None) -> Any:
-        """Bars of the held-out error; returns Axes."""
+        """Bars of the held-out error, into `ax` or new axes; returns Axes."""
         from neurojax import plot
 
         return plot.ranking(self, ax=ax)
@@ -84,7 +86,7 @@ def compare(
     """Fit every candidate to the same traces and rank by the error on samples kept back.
 
     Args:
-        traces, key, holdout and other keywords: as in `fit`.
+        traces, key, holdout and other keywords: as in `fit`. devices: the candidates, of different classes.
         options: class name -> keywords of `fit` for that model alone (`{"Wox": {"free": ("tau",)}}`).
 
     Returns:

@@ -65,7 +65,11 @@ def device_from_dict(
 
 
 def save_device(device: AbstractDevice, path: str | os.PathLike) -> None:
-    """Write a device as readable JSON."""
+    """Write a device to the file `path` as readable JSON.
+
+    Raises:
+        DataError: a static field that JSON cannot hold.
+    """
     Path(path).write_text(json.dumps(device_to_dict(device), indent=2) + "\n", encoding="utf-8")
 
 
@@ -74,6 +78,9 @@ def load_device(path: str | os.PathLike, cls: type[AbstractDevice] | None = None
 
     Args:
         path: file written by `save_device`. cls: the class, where it lives in a notebook.
+
+    Returns:
+        The device, with the values of the file at the precision of this session.
 
     Raises:
         DataError: no such file, not JSON, not a device.

@@ -43,7 +43,11 @@ class Instrument(eqx.Module):
         self.offset = offset
 
     def device_voltage(self, device: AbstractDevice, x: Any, v: Array, env: Environment) -> Array:
-        """The part of the applied voltage `v` that falls on the device (V)."""
+        """The part of the applied voltage `v` that falls on the device (V).
+
+        Raises:
+            ValueError: a device of more than two terminals.
+        """
         resistance = self.series_resistance
         if resistance is None:
             return v
@@ -65,5 +69,5 @@ class Instrument(eqx.Module):
         return ohmic * (1 + ratio**8) ** (-1 / 8)
 
     def measured(self, i: Array) -> Array:
-        """The current that the ammeter shows (A)."""
+        """The current (A) that the ammeter shows while `i` flows, of the same shape."""
         return i if self.offset is None else i + self.offset

@@ -27,7 +27,7 @@ class Profile:
     log: bool
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw and return Axes."""
+        """Draw into `ax` or new axes; returns Axes."""
         from neurojax import plot
 
         return plot.profile(self, ax=ax)
@@ -38,6 +38,13 @@ def profile(fit: Fit, name: str, *, n: int = 15, span: float = 4.0, max_iteratio
 
     All values are refitted together as one batch. chi2 is counted in units of the reduced chi2 of the
     fit, so that the 95 % line is at 3.84 whatever the scale of the noise.
+
+    Args:
+        fit: a result of `neurojax.fit`. name: one of its estimates. n: number of values, equally spaced on the scale
+            of the parameter. max_iterations: of the refinement of each.
+
+    Returns:
+        Profile: `values` (SI) and `delta_chi2`, shape (n,).
 
     Raises:
         FitError: the name was not free, or the fit was loaded from a file (no data to refit).

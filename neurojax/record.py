@@ -46,7 +46,7 @@ class Record(eqx.Module):
         return {name: p.value for name, p in parameters(self.x).items()}
 
     def to_csv(self, path: Any) -> None:
-        """Write t, v, i and the states of one member as columns with units in the header.
+        """Write t, v, i and the states of one member to `path`, as columns with units in the header.
 
         Raises:
             ValueError: for a population; take one member with `record.member(k)`.
@@ -65,7 +65,7 @@ class Record(eqx.Module):
         return Record(self.t, *taken)
 
     def plot(self, ax: Any = None, *, kind: str = "iv") -> Any:
-        """Draw and return Axes; kind is "iv", "log", "time" or "states"."""
+        """Draw into `ax` or new axes; returns Axes. `kind` is "iv", "log", "time" or "states"."""
         from neurojax import plot
 
         return plot.record(self, ax=ax, kind=kind)

@@ -19,6 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from neurojax import _adjoint, _diffrax, langevin, stiff
+from neurojax._failure import checked
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
@@ -28,10 +29,6 @@ from physics.device import AbstractDevice, AbstractLangevin, AbstractReactive, E
 from physics.quantity import parameters
 
 MAX_STEPS = 2**16
-_ADVICE = (
-    "Try more steps (max_steps=...), a looser tolerance (rtol=1e-4), a series resistance or compliance "
-    "(instrument=Instrument(...)) if the current runs away, or parameters closer to their defaults."
-)
 
 
 def simulate(
@@ -89,8 +86,7 @@ def simulate(
             record = _run(device, env, instrument, size, *arguments, max_steps, gradient)
         else:
             record = _run_members(device, env, instrument, size, *arguments, key, solver, steps, max_steps, gradient)
-        record = _check(record, device, throw)
-    return record
+        return checked(record, type(device).__name__) if throw else record
 
 
 class Members(eqx.Module):
@@ -290,30 +286,3 @@ def _members(device: AbstractDevice, env: Environment, x0: Any, key: Any) -> int
 
 def _traced(*trees: Any) -> bool:
     return any(isinstance(leaf, Tracer) for leaf in jtu.tree_leaves(trees))
-
-
-def _check(record: Record, device: AbstractDevice, throw: bool) -> Record:
-    if not throw:
-        return record
-    name = type(device).__name__
-    if _traced(record.code):
-        message = f"{name}: the solver did not reach the end of the waveform. {_ADVICE}"
-        return eqx.error_if(record, ~record.ok, message)
-    failed = np.flatnonzero(~np.atleast_1d(np.asarray(record.ok)))
-    if failed.size:
-        raise SimulationError(_describe(record, name, failed))
-    return record
-
-
-def _describe(record: Record, name: str, failed: np.ndarray) -> str:
-    """Which member stopped, when, in what state."""
-    one = record.member(int(failed[0])) if record.ok.ndim else record
-    flat = np.stack([np.asarray(s) for s in one.states.values()])
-    good = np.flatnonzero(np.isfinite(flat).all(axis=0))
-    last = int(good[-1]) if good.size else 0
-    state = ", ".join(f"{k} = {float(s[last]):.4g}" for k, s in one.states.items())
-    who = f"{name}, member {failed[0]} ({failed.size} of {record.ok.size} failed)" if record.ok.ndim else name
-    return (
-        f"{who}: stopped after {int(one.steps)} steps, as {stiff.MEANING[int(one.code)]}; last good sample at "
-        f"t = {float(one.t[last]):.6g} s, v = {np.asarray(one.v)[last]} V, {state}. {_ADVICE}"
-    )

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from neurojax._drive import Drive, Segment, over_ports, pick, segment_after, segment_at
 from neurojax._rodas import Slopes, Step, interpolate, rodas4, slopes, stiffness_growth
 
 RUNNING, TOO_MANY, TOO_SMALL = 0, 1, 2
@@ -37,18 +38,6 @@ RAMP = 0.25
 
 Rate = Callable[[Any, Array, Array], Array]
 """(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
-
-
-class Drive(NamedTuple):
-    """Waveform and sample times, shared by all lanes or with a leading lane axis.
-
-    t: knots (s), (K,) or (lanes, K). v: (K, *ports) or (lanes, K, *ports). ts: samples, (S,) or (lanes, S),
-    strictly increasing but for the last, which may be repeated.
-    """
-
-    t: Array
-    v: Array
-    ts: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +63,6 @@ class Lanes(NamedTuple):
     taken: Int[Array, " lanes"]
     tried: Int[Array, " lanes"]
     code: Int[Array, " lanes"]
-
-
-class Segment(NamedTuple):
-    """The straight piece of the waveform on which a lane is."""
-
-    start: Array
-    length: Array
-    v: Array
-    slope: Array
 
 
 class Move(NamedTuple):
@@ -165,7 +145,7 @@ def begin(drive: Drive, y0: Array) -> Lanes:
     """All lanes before the first step; their slopes are filled in by the first attempt."""
     (n, lanes), dtype, ports = y0.shape, y0.dtype, drive.v.shape[drive.t.ndim :]
     zero, none = jnp.zeros(lanes, dtype), jnp.zeros(lanes, jnp.int32)
-    first = _pick(_next_segment(drive.t), none)
+    first = segment_after(drive, none - 1)
     lengths = segment_at(drive, first).length
     empty = Slopes(*(jnp.zeros((n, *m, lanes), dtype) for m in ((), (n,), (math.prod(ports),))))
     h = lax.stop_gradient(1e-3 * lengths)
@@ -184,7 +164,7 @@ def attempt(rate, members, axes, drive: Drive, lanes: Lanes, active, rtol, atol,
     h, step = advance(rate, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
     ahead = jnp.where(starting[None], y, step.y)
     v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
-    beyond = segment_at(drive, _following(drive, lanes.k)).v
+    beyond = segment_at(drive, segment_after(drive, lanes.k)).v
     v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), beyond, v)
     found = slopes_at(rate, axes)(members, ahead, v)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
@@ -233,7 +213,7 @@ def passed(drive: Drive, s, segment: Segment, tau, h, accepted, how: Control) ->
     """Samples within a step: indices, whether they count, and their fraction of the step, (window, lanes) each."""
     samples = drive.ts.shape[-1]
     ids = s[None] + jnp.arange(how.window, dtype=jnp.int32)[:, None]
-    at = _pick(drive.ts, jnp.minimum(ids, samples - 1))
+    at = pick(drive.ts, jnp.minimum(ids, samples - 1))
     since = at - (segment.start + tau)[None]
     slack = 4 * jnp.finfo(h.dtype).eps * (jnp.abs(at) + segment.length[None])
     inside = accepted[None] & (ids < samples) & (since <= h[None] + slack)
@@ -254,7 +234,7 @@ def _size(drive: Drive, lanes: Lanes, segment: Segment, how: Control) -> tuple[A
     size = jnp.where(size > 0.95 * remaining, remaining, size)
     ahead = lanes.s + how.window - 1
     samples = drive.ts.shape[-1]
-    window = _pick(drive.ts, jnp.minimum(ahead, samples - 1)) - segment.start - lanes.tau
+    window = pick(drive.ts, jnp.minimum(ahead, samples - 1)) - segment.start - lanes.tau
     size = jnp.where((ahead < samples) & (window > 0), jnp.minimum(size, window), size)
     return size, size >= remaining
 
@@ -272,7 +252,7 @@ def _after(drive, lanes: Lanes, move: Move, active, error, growth, finite, how: 
     tau = lanes.tau + moved
     rest = lax.stop_gradient(moved - (tau - lanes.tau))
     zero = jnp.zeros_like(tau)
-    k = _following(drive, lanes.k)
+    k = segment_after(drive, lanes.k)
     tried = lanes.tried + active.astype(jnp.int32)
     small = jnp.asarray(1e-20 if tau.dtype == jnp.float64 else 1e-14, tau.dtype)
     vanished = active & ~starting & ~ended & (move.h < small * move.segment.length)
@@ -292,43 +272,6 @@ def _after(drive, lanes: Lanes, move: Move, active, error, growth, finite, how: 
         tried,
         code,
     )
-
-
-def _following(drive: Drive, k: Array) -> Array:
-    """The segment after `k` that has a length."""
-    return _pick(_next_segment(drive.t), jnp.minimum(k + 1, drive.t.shape[-1] - 1))
-
-
-def segment_at(drive: Drive, k: Array) -> Segment:
-    """The piece of the waveform behind knot `k` of each lane."""
-    k = jnp.minimum(k, drive.t.shape[-1] - 2)
-    a, b = _pick(drive.t, k), _pick(drive.t, k + 1)
-    # Finished lanes may rest on a jump, which has no length.
-    length = jnp.where(b > a, b - a, jnp.ones_like(a))
-    v = _pick(drive.v, k, drive.t.ndim)
-    rise = _pick(drive.v, k + 1, drive.t.ndim) - v
-    return Segment(a, length, v, over_ports(rise, 1 / length))
-
-
-def over_ports(ports: Array, scale: Array) -> Array:
-    """(lanes, *ports) times (lanes,)."""
-    return ports * scale.reshape(scale.shape + (1,) * (ports.ndim - 1))
-
-
-def _pick(table: Array, k: Array, ndim: int | None = None) -> Array:
-    """table[k] for a shared table (K, ...), table[lane, k] for one with lanes (lanes, K, ...); k is (..., lanes)."""
-    if (table.ndim if ndim is None else ndim) == 1:
-        return table[k]
-    return table[jnp.arange(table.shape[0], dtype=jnp.int32), k]
-
-
-def _next_segment(t: Array) -> Array:
-    """For each knot the first segment at or after it that has a length; the last knot if there is none."""
-    last = t.shape[-1] - 1
-    here = jnp.arange(last, dtype=jnp.int32)
-    real = jnp.where(jnp.diff(t) > 0, here, last)
-    following = lax.cummin(real, axis=real.ndim - 1, reverse=True)
-    return jnp.concatenate([following, jnp.full((*t.shape[:-1], 1), last, jnp.int32)], axis=-1)
 
 
 def start_marks(drive: Drive, y0: Array, how: Control, every: int) -> Lanes:

@@ -59,7 +59,7 @@ class Waveform(eqx.Module):
         return interpolate(self.t, self.v, t)[1]
 
     def then(self, other: "Waveform") -> "Waveform":
-        """This waveform followed by `other`, whose clock is shifted to the end of this one."""
+        """This waveform followed by `other`, of as many ports, whose clock is shifted to the end of this one."""
         t = jnp.concatenate([self.t, other.t - other.t[0] + self.t[-1]])
         return Waveform(*_join(t, jnp.concatenate([self.v, other.v]), len(self.t)))
 
@@ -138,6 +138,9 @@ def triangle(v_max: Any, v_min: Any = None, period: float = 1.0, *, start: Any =
     Args:
         v_max, v_min: turning voltages (V), floats or one a port; v_min defaults to -v_max.
         period: time of the whole sweep (s). start: first and last voltage (V).
+
+    Raises:
+        DataError: a period that is not positive, or no voltage but `start`.
     """
     _positive(period=period)
     points = jnp.stack(
@@ -160,19 +163,19 @@ def triangle(v_max: Any, v_min: Any = None, period: float = 1.0, *, start: Any =
 
 
 def constant(v: Any, duration: float) -> Waveform:
-    """A constant voltage (V) for `duration` (s)."""
+    """A constant voltage `v` (V), a float or one a port, for `duration` (s)."""
     _positive(duration=duration)
     level = jnp.asarray(v, dtype=float)
     return Waveform([0.0, duration], jnp.stack([level, level]))
 
 
 def rest(duration: float, ports: int = 1) -> Waveform:
-    """Zero volt for `duration` (s)."""
+    """Zero volt on each of `ports` ports for `duration` (s)."""
     return constant(0.0 if ports == 1 else np.zeros(ports), duration)
 
 
 def pulse(amplitude: float, width: float, *, rise: float | None = None, rest: float | None = None) -> Waveform:
-    """One trapezoid: edges of `rise`, a flat top of `width`, then `rest` at zero (all s).
+    """One trapezoid of `amplitude` (V): edges of `rise`, a flat top of `width`, then `rest` at zero (all s).
 
     `rise` defaults to a hundredth of the width, `rest` to the width.
     """
@@ -188,7 +191,14 @@ def pulse_train(
 ) -> Waveform:
     """Trapezoids one after the other, the first at t = 0, a rest after each.
 
-    Pulse k takes rise + widths[k] + rise + rest. `widths` may be one number for all.
+    Pulse k takes rise + widths[k] + rise + rest.
+
+    Args:
+        amplitudes: voltages of the flat tops (V), shape (n,). widths: their times (s), one for all or shape (n,).
+        rise, rest: of each edge and after each pulse (s), see `pulse`.
+
+    Raises:
+        DataError: no amplitude, or a time that is not positive.
     """
     height = np.atleast_1d(np.asarray(amplitudes, dtype=float))
     if height.size == 0:
@@ -205,7 +215,7 @@ def pulse_train(
 
 
 def staircase(levels: Sequence[float], dwell: float, *, rise: float | None = None) -> Waveform:
-    """Steps from level to level (V), `dwell` seconds on each, edges of `rise` (a hundredth of dwell)."""
+    """Steps from level to level of `levels` (V), `dwell` seconds on each, edges of `rise` (a hundredth of dwell)."""
     _positive(dwell=dwell)
     edge = dwell / 100 if rise is None else rise
     _positive(rise=edge)
@@ -220,12 +230,18 @@ def staircase(levels: Sequence[float], dwell: float, *, rise: float | None = Non
 def ispp(
     start: float, step: float, n: int, width: float, *, rise: float | None = None, rest: float | None = None
 ) -> Waveform:
-    """Incremental step pulse programming: n pulses of start, start + step, ... (V)."""
+    """Incremental step pulse programming: `n` pulses of `start`, `start + step`, ... (V).
+
+    `width`, `rise` and `rest` (s) are those of `pulse`.
+    """
     return pulse_train(start + step * np.arange(n), width, rise=rise, rest=rest)
 
 
 def pund(v: float, width: float, *, rise: float | None = None, rest: float | None = None) -> Waveform:
-    """Negative preset, then positive, up, negative, down: the measurement of switched charge."""
+    """Negative preset, then positive, up, negative, down, all of `v` (V): the measurement of switched charge.
+
+    `width`, `rise` and `rest` (s) are those of `pulse`.
+    """
     return pulse_train([-v, v, v, -v, -v], width, rise=rise, rest=rest)
 
 

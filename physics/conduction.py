@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.kinetics import thermal_voltage
-from physics.smooth import limexp, limsinh
+from physics.smooth import limsinh
 
 Real = Float[Array, "..."]
 
@@ -18,12 +17,6 @@ def cylinder_resistance(resistivity: Real, length: Real, diameter: Real) -> Real
 def sinh_law(v: Real, scale: Real, v0: Real) -> Real:
     """scale sinh(v/v0): hopping or trap-assisted tunnelling (A)."""
     return scale * limsinh(v / v0)
-
-
-def thermionic_emission(v: Real, area: Real, richardson: Real, barrier: Real, temperature: Real) -> Real:
-    """A A* T^2 exp(-q phi/kT) (exp(qV/kT) - 1), barrier phi in eV (A)."""
-    kt = thermal_voltage(temperature)
-    return area * richardson * temperature**2 * (limexp((v - barrier) / kt) - limexp(-barrier / kt))
 
 
 def schottky_lowering(potential: Real, density: Real, charges: Real, permittivity: Real) -> Real:

@@ -80,6 +80,7 @@ class AbstractDevice(eqx.Module):
 
     @property
     def port_shape(self) -> tuple[int, ...]:
+        """Shape of a voltage or current: () for two terminals, (n,) for n + 1."""
         ports = len(self.terminals) - 1
         return () if ports == 1 else (ports,)
 
@@ -96,7 +97,7 @@ class AbstractDevice(eqx.Module):
         return parameters(self)
 
     def replace(self: D, **values: Any) -> D:
-        """A copy with some parameters changed, names and bounds checked.
+        """A copy with some parameters changed to `values` (SI; arrays make a population), names and bounds checked.
 
         Raises:
             KeyError: unknown name (the message suggests the closest).

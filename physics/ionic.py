@@ -91,7 +91,7 @@ class Ecram(AbstractDevice):
         return SURFACE * x.surface + (1 - SURFACE) * x.bulk
 
     def exchange_current_density(self, fraction: Real, env: Environment) -> Real:
-        """i0 (A/m2)."""
+        """i0 (A/m2) of the insertion at a `fraction` of the sites of the film."""
         empty, full = self._sites(fraction)
         return self._kinetics(env) * empty ** (1 - self.alpha) * full**self.alpha
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.smooth import exp_difference, limexp, limit_current, softplus
+from physics.smooth import limexp, limit_current, softplus
 
 Real = Float[Array, "..."]
 
@@ -52,9 +52,3 @@ def mott_gurney_barriers(energy: Real, field_drop: Real) -> tuple[Real, Real]:
     g = limit_current(field_drop / (jnp.pi * energy), jnp.full_like(energy, 0.999), 16)
     common = jnp.sqrt(1 - g * g) + g * jnp.arcsin(g)
     return energy * (common - g * jnp.pi / 2), energy * (common + g * jnp.pi / 2)
-
-
-def butler_volmer(overpotential: Real, alpha: Real, charges: Real | float, temperature: Real) -> Real:
-    """exp((1-alpha) z q eta/kT) - exp(-alpha z q eta/kT), positive for oxidation; times j0 or i0."""
-    y = charges * overpotential / thermal_voltage(temperature)
-    return exp_difference((1 - alpha) * y, -alpha * y)

@@ -91,7 +91,7 @@ class NbO2Mott(AbstractDevice):
         return jnp.sqrt(self.resistance(x) * gamma * self.rise(env))
 
     def enthalpy_slope(self, x: State, env: Environment) -> Real:
-        """dH/du (J)."""
+        """dH/du (J), the heat that a change of the metallic fraction takes."""
         volume = jnp.pi * self.length * self.r_ch * self.r_ch
         return volume * self._enthalpy(x.y, env) / jax.nn.sigmoid(x.y)
 

@@ -224,7 +224,7 @@ class PhaseChangeCell(AbstractDevice):
         return -v_g * (g + (1 - g) * molten) * jnp.where(v_g < 0, wall, jnp.ones_like(wall))
 
     def thermal_resistance(self, u: Real) -> Real:
-        """R_th(u) (K/W)."""
+        """R_th(u) (K/W), from the hot spot under a dome of thickness u (m)."""
         u = self._thickness(u)
         return self.r_th0 * (1 - self.a * jnp.exp(-u / self.u1)) * jnp.exp(-u / self.u2)
 

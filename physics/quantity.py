@@ -63,10 +63,12 @@ class Parameter:
 
     @property
     def unit(self) -> str:
+        """SI unit in plain text, see `quantity`."""
         return self.quantity.unit
 
     @property
     def bounds(self) -> tuple[float, float]:
+        """The box of an optimiser, in `unit`."""
         return self.quantity.bounds
 
     def contains(self, value: Any) -> bool:
@@ -119,7 +121,14 @@ def quantity(
 
 
 def state_variable(bounds: tuple[float, float], *, unit: str = "1", doc: str = "") -> Any:
-    """A dataclass field for one state variable (order one; `bounds` is where it physically lives)."""
+    """A dataclass field for one state variable, of order one.
+
+    Args:
+        bounds: where it physically lives, in `unit` (seldom other than "1"). doc: one sentence.
+
+    Raises:
+        ValueError: on bounds that are not finite and increasing.
+    """
     declaration = Quantity(unit, (float(bounds[0]), float(bounds[1])), "linear", doc)
     return eqx.field(metadata={"quantity": declaration})
 
@@ -148,9 +157,9 @@ def _name(path: tuple[Any, ...]) -> str:
 
 
 def parameters(module: Any) -> dict[str, Parameter]:
-    """Names, values, units and bounds of every declared number of a device (or of a state).
+    """Names, values, units and bounds of every declared number of `module`: a device, a state, an instrument.
 
-    One traversal for all purposes: nested modules give dotted names (`"thermal.r_th"`).
+    One traversal for all purposes: modules within it give dotted names (`"thermal.r_th"`).
     """
     found: dict[str, Parameter] = {}
     for path, value in jtu.tree_flatten_with_path(module)[0]:
@@ -168,7 +177,10 @@ def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def with_values(module: T, values: Mapping[str, Any]) -> T:
-    """`module` with some of its declared numbers replaced; no checks, so it is safe under jit.
+    """`module` with some of its declared numbers replaced; bounds are not checked, so it is safe under jit.
+
+    Args:
+        module: a device or another module of declared numbers. values: name -> number (SI), or array (members,).
 
     Raises:
         KeyError: if a name is not a parameter, with the closest ones.

@@ -46,11 +46,6 @@ def smooth_min(a: Real | float, b: Real | float, width: Real | float) -> Real:
     return b - softplus(jnp.asarray(b - a), width)
 
 
-def smooth_abs(x: Real, width: Real | float) -> Real:
-    """|x| rounded over `width`: sqrt(x^2 + width^2) - width, zero at zero."""
-    return jnp.sqrt(x * x + width * width) - width
-
-
 def step(x: Real, width: Real | float) -> Real:
     """The logistic step 0 -> 1 at x = 0 over `width`."""
     return jax.nn.sigmoid(x / width)
@@ -72,11 +67,6 @@ def limit_current(i: Real, limit: Real, sharpness: int = 8) -> Real:
     for _ in range(sharpness.bit_length() - 1):
         root = jnp.sqrt(root)
     return jnp.where(free, i, jnp.sign(i) * limit) / root
-
-
-def saturate(x: Real, limit: Real | float) -> Real:
-    """x for 0 <= x << limit, never above `limit`: x / (1 + x/limit)."""
-    return x / (1 + x / limit)
 
 
 def stop(x: Real) -> Real:

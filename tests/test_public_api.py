@@ -1,28 +1,74 @@
-"""Every exported name exists, is documented, and every exported class documents its public methods."""
+"""Every exported name is documented: what it is, each argument, what it raises; and so is every public method."""
 
 import inspect
+import re
 
 import pytest
 
 import learning
 import neurojax
+import neurojax.testing
 import physics
 
-EXPORTED = [
-    (package.__name__, name)
-    for package in (physics, neurojax, learning)
-    for name, value in vars(package).items()
-    if not name.startswith("_") and not inspect.ismodule(value)
-]
+OF_EVERY_LONG_CALL = {"max_iterations", "progress"}
 
 
-@pytest.mark.parametrize(("package", "name"), EXPORTED)
-def test_documented(package, name):
-    value = getattr({"physics": physics, "neurojax": neurojax, "learning": learning}[package], name)
-    doc = inspect.getdoc(value)
-    assert doc and len(doc.split()) >= 3, f"{package}.{name} has no docstring"
-    if inspect.isfunction(value):
-        assert all(p.annotation is not inspect.Parameter.empty for p in inspect.signature(value).parameters.values())
+def exported():
+    for package, home in ((physics, "physics"), (neurojax, ""), (neurojax.testing, "neurojax.testing"), (learning, "")):
+        for name, value in vars(package).items():
+            module = getattr(value, "__module__", "")
+            ours = module.split(".")[0] in ("physics", "neurojax", "learning") and module.startswith(home)
+            if ours and not name.startswith("_"):
+                yield f"{package.__name__}.{name}", value
+
+
+def public():
+    """Exported functions and classes, and the methods of the latter."""
+    for name, value in exported():
+        yield name, value
+        if inspect.isclass(value):
+            for own, method in vars(value).items():
+                if not own.startswith("_") and inspect.isfunction(method):
+                    yield f"{name}.{own}", method
+
+
+PUBLIC = dict(public())
+FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_documented(name):
+    doc = inspect.getdoc(PUBLIC[name])
+    assert doc and len(doc.split()) >= 3, f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", [name for name, value in exported() if inspect.isfunction(value)])
+def test_arguments_are_annotated_and_named_in_words(name):
+    doc = inspect.getdoc(FUNCTIONS[name]) or ""
+    for argument, p in inspect.signature(FUNCTIONS[name]).parameters.items():
+        assert p.annotation is not inspect.Parameter.empty, f"{name}({argument}) has no annotation"
+        told = re.search(rf"\b{argument}\b", doc) or argument in OF_EVERY_LONG_CALL
+        keywords = p.kind is inspect.Parameter.VAR_KEYWORD and "keywords" in doc
+        assert told or keywords, f"the docstring of {name} does not say what {argument} is"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_it_raises_is_said(name):
+    source = inspect.getsource(FUNCTIONS[name])
+    raised = set(re.findall(r"^ +raise (\w+)\(", source, flags=re.MULTILINE)) - {"NotImplementedError"}
+    doc = inspect.getdoc(FUNCTIONS[name]) or ""
+    assert not raised or "Raises:" in doc, f"{name} raises {raised}, its docstring does not say so"
+    unsaid = [error for error in raised if not re.search(rf"\b{error}:", doc)]
+    assert not unsaid, f"the docstring of {name} does not say when {unsaid} is raised"
+
+
+def test_what_the_readme_and_the_command_line_need_is_there():
+    needed = (
+        "simulate fit compare profile read_csv read_ramps mean_ramp load_device save_device load_fit devices "
+        "device_named describe Trace PulseTrace Record Fit Ranking Instrument Waveform triangle"
+    )
+    assert not set(needed.split()) - {name.partition(".")[2] for name, _ in exported()}
+    assert {"neurojax.testing.check_device", "physics.AbstractDevice", "physics.quantity"} <= set(PUBLIC)
 
 
 def test_import_leaves_precision_alone():

@@ -42,6 +42,12 @@ def draws(device: AbstractDevice, size: int, seed: int, *, beyond: float = 0.0, 
     return Draw(values, state, jnp.asarray(v), jnp.asarray(rng.uniform(*KELVIN, size)))
 
 
+def at_bounds(device: AbstractDevice, drawn: Draw) -> Draw:
+    """The same draws, but the states of the first exactly at their lower bounds, of the second at the upper ones."""
+    bounds = {n: jnp.asarray(p.bounds) for n, p in parameters(device.init(Environment())).items()}
+    return drawn._replace(state={n: jnp.concatenate([bounds[n], a[2:]]) for n, a in drawn.state.items()})
+
+
 def inside(p: Parameter, u: Any) -> Any:
     """The point of the bounds at the fraction `u` (number or array), along the scale of the parameter."""
     lo, hi = p.bounds
@@ -49,7 +55,7 @@ def inside(p: Parameter, u: Any) -> Any:
 
 
 def parts(device: AbstractDevice, draw: Draw) -> dict[str, Array]:
-    """Everything that a device answers at one draw, by name: rates, currents, charges, noise amplitudes."""
+    """Everything that a device answers at one draw, by name: rates, currents, charges, drifts, noise amplitudes."""
     member = with_values(device, draw.values)
     x = with_values(device.init(Environment()), draw.state)
     env = Environment(temperature=draw.kelvin)
@@ -58,6 +64,7 @@ def parts(device: AbstractDevice, draw: Draw) -> dict[str, Array]:
     if isinstance(member, AbstractReactive):
         found |= _by_port(device, "charge", member.charge(x, draw.v, env))
     if isinstance(member, AbstractLangevin):
+        found |= {f"drift of {n}": p.value for n, p in parameters(member.drift(x, draw.v, env)).items()}
         found |= {f"noise of {n}": p.value for n, p in parameters(member.diffusion(x, draw.v, env)).items()}
     return found
 

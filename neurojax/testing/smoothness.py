@@ -10,6 +10,7 @@ from physics.quantity import parameters
 
 _STEPS = np.geomspace(1e-2, 1e-9, 15)
 _POINTS, _ROUNDS = 33, 9
+_RATES = ("rate", "drift")
 
 
 def derivatives(device: AbstractDevice, size: int, seed: int) -> str:
@@ -66,8 +67,8 @@ def continuous(device: AbstractDevice, size: int, seed: int) -> str:
     a thousandth of the usual sweep count as zero, as do 1e-8 of the largest rate and 1e-5 of the largest current.
     """
     names = labels(device)
-    least = np.asarray([1e-3 / device.sweep.period if n.startswith("rate") else 1e-30 for n in names])
-    share = np.asarray([1e-8 if n.startswith("rate") else 1e-5 for n in names])
+    least = np.asarray([1e-3 / device.sweep.period if n.startswith(_RATES) else 1e-30 for n in names])
+    share = np.asarray([1e-8 if n.startswith(_RATES) else 1e-5 for n in names])
     for label, drawn, low, high, put in _lines(device, size, seed):
 
         @jax.jit

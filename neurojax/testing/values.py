@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.testing.draws import Draw, answer, draws, labels, one, words
+from neurojax.testing.draws import Draw, answer, at_bounds, draws, labels, one, words
 from physics import constants
 from physics.device import AbstractDevice, Environment
 from physics.quantity import parameters, with_values
@@ -22,7 +22,8 @@ def finite(device: AbstractDevice, size: int, seed: int) -> str:
     names, still = labels(device), [f"values.{n}" for n, p in parameters(device).items() if not p.quantity.free]
     both = jax.jit(jax.vmap(lambda d: (answer(device, d), jax.jacrev(lambda e: answer(device, e))(d))))
     for dtype in (jnp.float64, jnp.float32):
-        drawn = jax.tree.map(lambda a, dtype=dtype: a.astype(dtype), draws(device, size, seed, beyond=0.1))
+        drawn = at_bounds(device, draws(device, size, seed, beyond=0.1))
+        drawn = jax.tree.map(lambda a, dtype=dtype: a.astype(dtype), drawn)
         values, slopes = both(drawn)
         bad = np.argwhere(~np.isfinite(np.asarray(values)))
         if bad.size:
@@ -103,7 +104,7 @@ def units(device: AbstractDevice, size: int, seed: int) -> str:
     with _rescaled_constants(scales):
         # A new function object, so that nothing traced with the old constants is used.
         after = np.asarray(jax.jit(jax.vmap(lambda d: answer(device, d)))(rescaled))
-    of = {"rate": "1/s", "curr": "A", "char": "C", "nois": "1/s0.5"}
+    of = {"rate": "1/s", "drif": "1/s", "curr": "A", "char": "C", "nois": "1/s0.5"}
     expected = before * np.asarray([factor(of[name[:4]], scales) for name in names])
     gap = np.abs(after - expected) / np.maximum(np.abs(expected), 1e-9 * np.abs(expected).max(axis=0, initial=1e-300))
     bad = np.argwhere(~(gap < 1e-6))

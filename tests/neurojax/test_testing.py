@@ -10,6 +10,7 @@ import pytest
 import neurojax as nj
 import physics
 from neurojax.testing import NAMES, ContractError, check_device
+from neurojax.testing.draws import answer, draws
 from physics import constants
 from physics.device import AbstractDevice, AbstractLangevin, Sweep
 from physics.quantity import Param, quantity, state_variable
@@ -26,6 +27,16 @@ def test_every_device_keeps_the_contract(name):
 def test_every_element_keeps_the_contract(name):
     # Nothing but v/R bounds the current of an inductor.
     check_device(nj.device_named(name), draws=100, skip=("inward",) if name == "Inductor" else ())
+
+
+@pytest.mark.parametrize("name", sorted(set(nj.devices()) - {"Vteam"}))
+def test_slopes_in_single_precision_are_finite_forwards_too(name):
+    """Fits go forwards. At the corners of the box a rate of Vteam is 1e30 /s, and its slope along a length no float."""
+    device = nj.device_named(name)
+    drawn = jax.tree.map(lambda a: a.astype(jnp.float32), draws(device, 300, 1, beyond=0.1))
+    slopes = jax.jit(jax.vmap(jax.jacfwd(lambda d: answer(device, d))))(drawn)
+    found = jax.tree_util.tree_flatten_with_path(slopes)[0]
+    assert not [jax.tree_util.keystr(path) for path, slope in found if not bool(jnp.isfinite(slope).all())]
 
 
 class State(eqx.Module):

@@ -2,7 +2,6 @@
 
 import functools
 
-import box
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -272,43 +271,6 @@ def test_symmetric_and_single_source():
     assert (
         float(CELL.rate(state(0.8, 1.2), array(0.0), ENV).x) < 1.5 * float(CELL.rate(state(0.8), array(0.0), ENV).x) < 0
     )
-
-
-def test_gradients_are_those_of_differences():
-    def answer(numbers, x, kelvin, v):
-        cell, now = with_values(CELL, numbers), AgDiffusive.State(x=x, temperature=kelvin)
-        rate, drift = cell.rate(now, v, ENV), cell.drift(now, v, ENV)
-        return jnp.stack(
-            [
-                rate.x,
-                rate.temperature,
-                drift.x,
-                cell.diffusion(now, v, ENV).x,
-                cell.current(now, v, ENV),
-                cell.time_step(ENV),
-            ]
-        )
-
-    numbers = {name: p.value for name, p in CELL.parameters().items()}
-    values, exact = jax.jit(answer), jax.jit(jax.jacfwd(answer, (0, 1, 2, 3)))
-    for x, kelvin, volts in ((0.08, 1.1, 1.9), (0.53, 1.3, 0.4), (0.9, 2.5, -0.6), (0.003, 1.05, -0.004)):
-        point = (numbers, array(x), array(kelvin), array(volts))
-        leaves, tree = jax.tree.flatten(point)
-        scale = np.abs(np.asarray(values(*point)))
-        for k, (leaf, slope) in enumerate(zip(leaves, jax.tree.leaves(exact(*point)), strict=True)):
-            h = 1e-6 * (abs(float(leaf)) or 1e-3)
-            ends = [values(*tree.unflatten([*leaves[:k], leaf + s * h, *leaves[k + 1 :]])) for s in (1, -1)]
-            off = np.abs(slope * h - (ends[0] - ends[1]) / 2)
-            assert np.all(off < 1e-5 * np.abs(slope * h) + 1e-12 * scale)
-
-
-def test_whole_box():
-    box.assert_finite(CELL)
-    box.assert_inward_and_passive(CELL)
-    # The fit goes forwards.
-    forward = box.every_draw(jax.jacfwd(lambda *draw: box.outputs(CELL, *draw), (0, 1, 2, 3)))
-    single = jax.tree.map(lambda a: a.astype(jnp.float32), box.draws(CELL, 500, beyond=0.1, seed=1))
-    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(forward(*single)))
 
 
 def test_simulated_loop_is_the_one_of_the_oracle():

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from box import assert_finite, assert_gradients, assert_inward_and_passive
 from oracle import integrate
 
 from physics import constants
@@ -108,15 +107,3 @@ def test_user_guide():
     (x,) = held(1.8, (1e-7,), gap=1.7)
     assert float(current(jnp.asarray(x), jnp.asarray(1.8))) == pytest.approx(0.300, rel=0.01)
     assert float(current(jnp.asarray(0.0), jnp.asarray(-1.3))) == pytest.approx(-0.040, rel=0.03)
-
-
-def test_box():
-    assert_finite(GapRram())
-
-
-def test_inward_and_passive():
-    assert_inward_and_passive(GapRram())
-
-
-def test_gradients():
-    assert_gradients(GapRram())

@@ -38,9 +38,3 @@ def test_one_pulse_and_paired_pulse_facilitation(gap, ratio):
 def test_forgetting():
     _, y = integrate(CELL.replace(w_init=0.3), lambda t: 0.0, (0.0, 0.05))
     assert (y[-1, 0] - 0.1) / 0.2 == pytest.approx(np.exp(-1), rel=1e-6)
-
-
-def test_rates_point_inward():
-    for w, sign in ((0.0, 1), (1.0, -1)):
-        rates = [sign * float(Wox().rate(Wox.State(w=jnp.asarray(w)), jnp.asarray(v), ENV).w) for v in (-1.4, 0.0, 1.4)]
-        assert min(rates) > 0

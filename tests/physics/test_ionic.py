@@ -10,7 +10,6 @@ from scipy.optimize import brentq
 from physics import constants
 from physics.device import Environment
 from physics.ionic import Ecram
-from physics.quantity import parameters, with_values
 
 CELL = Ecram()
 
@@ -213,33 +212,3 @@ def test_read_is_decoupled_and_arrhenius_speeds_up():
     warm = Environment(temperature=array(330.0))
     ratio = CELL.exchange_current_density(array(0.22), warm) / CELL.exchange_current_density(array(0.22), ENV)
     assert float(ratio) == pytest.approx(np.exp(0.45 / 8.617333262e-5 * (1 / 298.15 - 1 / 330)), rel=1e-6)
-
-
-def test_finite_over_the_box():
-    """Parameters over their bounds, states 10 % outside, 1.5 times the sweep, 200 to 500 K."""
-    rng = np.random.default_rng(1)
-    draws, values = 200, {}
-    for name, p in CELL.parameters().items():
-        lo, hi = p.bounds
-        u = rng.uniform(0.0, 1.0, draws)
-        values[name] = array(lo * (hi / lo) ** u if p.quantity.scale == "log" else lo + u * (hi - lo))
-    x = array(rng.uniform(-0.1, 1.1, (draws, 2)))
-    x = x.at[:4].set(array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]))
-    volts = array(rng.uniform(-0.75, 0.75, (draws, 2)))
-    kelvin = array(rng.uniform(200, 500, draws))
-
-    def outputs(numbers, x, v, temperature):
-        device, env = with_values(CELL, numbers), Environment(temperature=temperature)
-        y = Ecram.State(*x)
-        rate = device.rate(y, v, env)
-        return jnp.append(device.current(y, v, env), jnp.stack([rate.surface, rate.bulk]))
-
-    both = jax.jit(jax.vmap(lambda *a: (outputs(*a), jax.jacfwd(outputs, (0, 1, 2, 3))(*a))))
-    for dtype in (jnp.float64, jnp.float32):
-        arguments = jax.tree.map(lambda a, dtype=dtype: a.astype(dtype), (values, x, volts, kelvin))
-        found = jax.tree_util.tree_flatten_with_path(both(*arguments))[0]
-        assert not [jax.tree_util.keystr(path) for path, leaf in found if not bool(jnp.all(jnp.isfinite(leaf)))]
-
-
-def test_states_declare_their_box():
-    assert {name: p.bounds for name, p in parameters(film(0.2)).items()} == {"surface": (0, 1), "bulk": (0, 1)}

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from box import assert_finite, assert_gradients, assert_inward_and_passive
 from numpy.testing import assert_allclose
 from oracle import integrate, ramp
 from scipy.interpolate import CubicSpline
@@ -163,15 +162,3 @@ def test_transition_is_independent_of_the_state():
     delays = [float(switching_time(DEVICE, -1.0, n, 1.0)) for n in (0.008, 0.02)]
     transition = float(switching_time(DEVICE, -1.0, 0.3, 1.0))
     assert delays[0] > 5 * delays[1] and transition < 1e-2 * delays[0]
-
-
-def test_box():
-    assert_finite(DEVICE)
-
-
-def test_inward_and_passive():
-    assert_inward_and_passive(DEVICE)
-
-
-def test_gradients():
-    assert_gradients(DEVICE)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from box import assert_finite, assert_gradients, assert_inward_and_passive
 from oracle import integrate
 from scipy.optimize import brentq
 
@@ -136,15 +135,3 @@ def test_rest():
     for start in (1e-3, 0.5, 2e-6):
         _, y = integrate(DEVICE, lambda t: 0.0, (0.0, 1e-6), state(start), ENV)
         assert y[-1, 0] == pytest.approx(logit(1e-5), abs=1e-4)
-
-
-def test_box():
-    assert_finite(DEVICE)
-
-
-def test_inward_and_passive():
-    assert_inward_and_passive(DEVICE)
-
-
-def test_gradients():
-    assert_gradients(DEVICE)

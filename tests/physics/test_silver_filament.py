@@ -1,6 +1,5 @@
 """The surface-tension filament against its closed forms and against the reference numbers."""
 
-import box
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -207,32 +206,6 @@ def test_bidirectional_and_one_lifetime_at_rest():
     still = CELL.replace(e_a0=1.3, e_a0_neg=1.3)
     ratio = growth(still, NM, -2e-2) / growth(still, NM, 0.0)
     assert ratio == pytest.approx(np.exp(0.13 / 0.025851999), rel=1e-6)
-
-
-def test_rate_gradients_are_those_of_differences():
-    def slopes(numbers, size, v):
-        cell = with_values(CELL, numbers)
-        x = AgFilament.State(size=size)
-        return jnp.stack([cell.rate(x, v, ENV).size, cell.current(x, v, ENV)])
-
-    numbers = {name: p.value for name, p in CELL.parameters().items()}
-    values, exact = jax.jit(slopes), jax.jit(jax.jacfwd(slopes, (0, 1, 2)))
-    for size, volts in ((0.3, 1.9), (0.72, 2.2), (1.2, 1.5), (1.9, -0.3)):
-        point = (numbers, array(size), array(volts))
-        leaves, tree = jax.tree.flatten(point)
-        scale = np.abs(np.asarray(values(*point))).max()
-        for k, (leaf, slope) in enumerate(zip(leaves, jax.tree.leaves(exact(*point)), strict=True)):
-            ends = [values(*tree.unflatten([*leaves[:k], leaf * (1 + h), *leaves[k + 1 :]])) for h in (1e-6, -1e-6)]
-            np.testing.assert_allclose(slope * leaf, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-6 * scale)
-
-
-def test_whole_box():
-    box.assert_finite(CELL)
-    box.assert_inward_and_passive(CELL)
-    # The fit goes forwards.
-    forward = box.every_draw(jax.jacfwd(lambda *draw: box.outputs(CELL, *draw), (0, 1, 2, 3)))
-    single = jax.tree.map(lambda a: a.astype(jnp.float32), box.draws(CELL, 500, beyond=0.1, seed=1))
-    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(forward(*single)))
 
 
 def test_simulated_loop_is_the_one_of_the_oracle():

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from box import assert_finite, assert_gradients, assert_inward_and_passive
 from oracle import integrate
 from scipy.interpolate import CubicSpline
 
@@ -103,15 +102,3 @@ def test_the_current_stays_below_the_compliance():
     sizes, volts = jnp.linspace(-2.0, 5.0, 30), jnp.full(30, 1.0)
     assert bool(jnp.all(currents(DEVICE, sizes, volts) < DEVICE.i_c * (1 + 1e-12)))
     assert float(currents(DEVICE, sizes, -volts)[-1]) < -10 * float(DEVICE.i_c)
-
-
-def test_box():
-    assert_finite(DEVICE)
-
-
-def test_inward_and_passive():
-    assert_inward_and_passive(DEVICE)
-
-
-def test_gradients():
-    assert_gradients(DEVICE)
