@@ -31,6 +31,8 @@ from physics.quantity import parameters, with_values
 ENGINE_DEVICES = ("Vteam", "GapRram")
 SPREAD = 0.03
 TOLERANCE = 1e-5
+PATIENCE = 5.0
+"""Seconds after which a comparison is not repeated once more."""
 MOST_STEPS = 2**15
 """Where a solver is stopped that does not get on: one member in fifty can take a hundred times more than the rest."""
 
@@ -48,7 +50,10 @@ class Row:
 
 
 def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> tuple[float, Any, Any]:
-    """Median time of `other` over that of `ours`, called alternately after one call of each, and what those gave."""
+    """Median time of `other` over that of `ours`, called alternately after one call of each, and what those gave.
+
+    Less often than `repeats` where that would take longer than `PATIENCE`.
+    """
     answers = ours(), other()
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
@@ -56,6 +61,8 @@ def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> 
             began = time.perf_counter()
             run()
             seconds[k].append(time.perf_counter() - began)
+        if sum(seconds[0] + seconds[1]) > PATIENCE:
+            break
     return statistics.median(seconds[1]) / statistics.median(seconds[0]), *answers
 
 
