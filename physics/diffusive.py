@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from physics.device import AbstractLangevin, Amps, Environment, Sweep, Volts
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
-from physics.smooth import limit_current
+from physics.thermal import joule_rise, joule_warming
 
 Real = Float[Array, "..."]
 _TERMS = 20
@@ -162,5 +162,5 @@ class AgDiffusive(AbstractLangevin):
         return jnp.maximum(kelvin - self.t_floor, 0.0) + self.t_floor * (1 - below / (1 + 4 * below))
 
     def _warming(self, x: State, v: Volts, env: Environment) -> Real:
-        rise = limit_current(self.tau / self.c_th * v * self.current(x, v, env), self.t_limit)
-        return ((env.temperature + rise) / self.t_ref - x.temperature) / self.tau
+        rise = joule_rise(v * self.current(x, v, env), self.tau / self.c_th, self.t_limit)
+        return joule_warming(x.temperature, env.temperature / self.t_ref, rise / self.t_ref, self.tau)

@@ -30,8 +30,8 @@ class GapRram(AbstractDevice):
     series resistance.
 
     Z. Jiang et al., SISPAD 2014, 41 (10.1109/SISPAD.2014.6931558) and Stanford RRAM model 1.0.0 (10.4231/D37H1DN48).
-    Deviations: the sharp gate and clips are smooth; a heating beyond `t_limit` is cut; the noise of the gap is
-    left out, as the published one depends on the time step of the solver.
+    Deviations: the sharp gate and clips are smooth; the gap moves no faster than sound; the noise of the gap is left
+    out, as the published one depends on the time step of the solver.
     """
 
     class State(eqx.Module):

@@ -11,7 +11,8 @@ from physics import constants
 from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
-from physics.smooth import limexp, limit_current, smooth_max, smooth_min, step, x_over_sinh
+from physics.smooth import limexp, smooth_max, smooth_min, step, x_over_sinh
+from physics.thermal import joule_rise, joule_warming
 
 Real = Float[Array, "..."]
 WALL_POWER = 16
@@ -231,7 +232,7 @@ class PhaseChangeCell(AbstractDevice):
     def warming(self, u: Real, temperature: Real, power: Real, env: Environment) -> Real:
         """dT/dt (K/s); the guard keeps the steady heating below t_limit."""
         r_th = self.thermal_resistance(u)
-        return (limit_current(r_th * power, self.t_limit) + env.temperature - temperature) / (r_th * self.c_th)
+        return joule_warming(temperature, env.temperature, joule_rise(power, r_th, self.t_limit), r_th * self.c_th)
 
     def on_resistance(self, u: Real) -> Real:
         """R_on(u) of the switched, hot path (ohm)."""
