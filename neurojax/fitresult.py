@@ -243,7 +243,10 @@ def _warnings(fit: Fit) -> list[str]:
         )
     stuck = [e.name for e in fit.estimates.values() if e.at_bound]
     if stuck:
-        said.append(f"at a bound: {', '.join(stuck)}. Widen it with bounds= if physics allows, or fix the parameter.")
+        said.append(
+            f"at a bound: {', '.join(stuck)}. Widen it with bounds= if physics allows, or fix the parameter; the "
+            "deviations of the others are those for it held there."
+        )
     loose = [e.name for e in fit.estimates.values() if not e.determined]
     if loose:
         said.append(

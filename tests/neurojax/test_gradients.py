@@ -13,6 +13,9 @@ pytestmark = pytest.mark.slow
 STEPS = (1e-3, 3e-4, 1e-4, 3e-3, 3e-5, 1e-5)
 """Of the central differences, relative; the next is tried only where those before it are not enough."""
 
+RTOL, FINER = 1e-10, {"NbO2Mott": 1e-11}
+"""Of the solver. At 1e-10 the weakest slopes of the Mott switch are off by the 1e-5 that is allowed."""
+
 
 def sweep(device):
     v_max, v_min, period = (np.asarray(a, dtype=float) for a in device.sweep)
@@ -33,13 +36,13 @@ def moved_inside(device):
 
 @pytest.mark.parametrize("name", nj.devices())
 def test_gradient_of_a_sweep_to_every_parameter(name):
-    """Forward mode against central differences of the fourth order, the best of six steps, to 1e-5.
+    """Forward mode against central differences of the fourth order, the best of up to six steps, to 1e-5.
 
     Of the mean over samples and ports of asinh(i/i0); one lane a parameter. A parameter that moves it a thousand
     times less than the strongest is measured against that.
     """
     device = moved_inside(nj.device_named(name))
-    wave, known = sweep(device), parameters(device)
+    wave, known, rtol = sweep(device), parameters(device), FINER.get(name, RTOL)
     ts = jnp.asarray(np.linspace(0, device.sweep.period, 62)[1:-1])
     scale = np.asarray(
         [abs(float(p.value)) if p.quantity.scale == "log" else p.bounds[1] - p.bounds[0] for p in known.values()]
@@ -49,7 +52,7 @@ def test_gradient_of_a_sweep_to_every_parameter(name):
 
     def mean(rows):
         members = with_values(device, {n: rows[:, k] for k, n in enumerate(known)})
-        options = dict(rtol=1e-10, atol=1e-12, gradient="forward", max_steps=2**20, progress=False)
+        options = dict(rtol=rtol, atol=0.01 * rtol, gradient="forward", max_steps=2**20, progress=False)
         i = nj.simulate(members, wave, ts=ts, **options).i
         return jnp.mean(jnp.arcsinh(i / i0[None, None] if i.ndim == 3 else i / i0).reshape(len(rows), -1), axis=1)
 

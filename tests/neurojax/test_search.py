@@ -38,7 +38,7 @@ def test_gradient_of_the_robust_loss():
 
 
 def test_a_start_that_creeps_far_behind_is_given_up():
-    """Residuals exp(-theta/50) + offset of the start: the first is at its end, the second creeps at ten times that."""
+    """Residuals offset + exp(-theta): the first start is at its end, the second creeps at ten times that offset."""
 
     def slope(theta):
         r = np.stack([np.asarray([1.0, 10.0])[: len(theta)] + np.exp(-theta[:, 0]), theta[:, 1]], axis=1)
