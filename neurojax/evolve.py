@@ -17,7 +17,7 @@ Cost = Callable[[np.ndarray], np.ndarray]
 EDGE = 2e-3
 """How near to its bounds a parameter may be put: the bijection to the line is flat beyond."""
 ELITE, ADAPTATION = 0.2, 0.1
-PATIENCE, PROGRESS = 20, 0.05
+PATIENCE, PROGRESS = 30, 0.05
 """Islands have settled where over so many generations ln(cost) fell by less than this, in the mean over islands."""
 
 
