@@ -1,13 +1,13 @@
 """The gradient of a whole run: the discrete adjoint of the steps that were really taken.
 
-The forward run leaves a mark of every lane after each sqrt(max_steps) accepted steps. Backwards, one
-block after the other is run again from its mark, its steps are written down, and their transposes are
-applied in reverse, sample by sample. So the memory is 2 sqrt(max_steps) (n + 5) numbers a lane, the cost
-one more forward run and one transposed step for each accepted one, and the result the exact derivative
-of the discretised solution (step sizes are taken as fixed fractions of their segment).
+The forward run leaves its last page of steps, and the lanes as they were when each page was begun. Backwards, page
+by page, the seeds of the samples are spread over the steps (`_samples.spread`), and the transposes of the steps are
+applied in reverse; a page that is no longer there is stepped through once more. So the cost is one transposed step
+for each one taken, and one more run for what does not fit a page (of 64 to 1024 steps). The memory, in numbers a
+lane: (3 n + 3) for each row of a page, n^2 + 3 n + 7 for each of max_steps/rows beginnings. The result is the exact
+derivative of the discretised solution (step sizes are taken as fixed fractions of their segment).
 """
 
-import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -17,132 +17,181 @@ from jax import lax
 from jaxtyping import Array
 
 from neurojax import stiff
-from neurojax._drive import Drive, over_ports, segment_at
-from neurojax.stiff import Control, Lanes, Solution
+from neurojax._drive import Drive, Track, over_ports, segment_at, track
+from neurojax._samples import ENDED, REJECTED, START, Page, samples, spread
+from neurojax._transpose import Pulled, Seeds, of_size, transposed
+from neurojax.stiff import Book, Control, Equations, Solution
 
 
-class Taken(NamedTuple):
-    """One accepted step of each lane, as it has to be known backwards; `at` and `part` in parts of the segment."""
+class Problem(NamedTuple):
+    """What stays the same from page to page. flags: which leaves of `members` are asked for; driven: is the track?"""
 
-    k: Array
-    at: Array
-    part: Array
-    end: Array
-    s: Array
-    y: Array
+    equations: Equations
+    members: Any
+    axes: Any
+    flags: Any
+    table: Track
+    driven: bool
+    how: Control
 
 
-def integrate(rate, members, axes, drive: Drive, y0, rtol, atol, how: Control) -> Solution:
+def integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control) -> Solution:
     """`stiff.integrate`, differentiable in reverse: in members, waveform, sample times and initial state."""
-    every = math.isqrt(how.max_steps - 1) + 1
 
     def forward(inputs):
         members, drive, y0, rtol, atol = jax.tree.map(lambda a: a.value, inputs, is_leaf=_is_primal)
         moving = jax.tree.map(lambda a: a.perturbed, inputs[:2], is_leaf=_is_primal)
-        solution, (end, marks) = stiff.run(rate, members, axes, drive, y0, rtol, atol, how, every)
+        solution, book = stiff.run(equations, members, axes, drive, y0, rtol, atol, how, booked=True)
         # Which leaves are asked for travels in the structure: None on one side or the other.
-        return solution, (eqx.partition((members, drive), moving), (rtol, atol), end, marks)
+        return solution, (eqx.partition((members, drive), moving), (rtol, atol), book)
 
     def backward(kept, cotangent):
-        (asked, still), (rtol, atol), end, marks = kept
-        found, start = _reverse(rate, axes, asked, still, rtol, atol, how, every, end, marks, cotangent.y)
-        zeros = jax.tree.map(jnp.zeros_like, eqx.combine(asked, still))
-        members, drive = eqx.combine(found, zeros)
-        return ((members, drive, start, jnp.zeros_like(rtol), jnp.zeros_like(atol)),)
+        ((asked, moving), (still, resting)), tolerances, book = kept
+        members, drive = eqx.combine(asked, still), eqx.combine(moving, resting)
+        flags = jax.tree.map(lambda a: a is not None, asked, is_leaf=lambda a: a is None)
+        driven, table = bool(jax.tree.leaves(moving)), track(drive)
+        problem = Problem(equations, members, axes, flags, table, driven, how)
+        (of_asked, of_table), of_tau, of_start = _reverse(problem, samples(drive), tolerances, book, cotangent.y)
+        of_members = eqx.combine(_shared(of_asked, asked), jax.tree.map(jnp.zeros_like, members))
+        of_drive = jax.tree.map(jnp.zeros_like, drive)
+        if driven:
+            looked_up = lambda d: (track(d)[:3], samples(d).tau)  # noqa: E731
+            of_drive = jax.vjp(looked_up, drive)[1]((of_table, of_tau))[0]
+        return ((of_members, of_drive, of_start, *map(jnp.zeros_like, tolerances)),)
 
     @jax.custom_vjp
     def whole(inputs):
         members, drive, y0, rtol, atol = inputs
-        return stiff.integrate(rate, members, axes, drive, y0, rtol, atol, how)
+        return stiff.integrate(equations, members, axes, drive, y0, rtol, atol, how)
 
     whole.defvjp(forward, backward, symbolic_zeros=True)
     return whole((members, drive, y0, rtol, atol))
+
+
+def _shared(of_asked: Any, asked: Any) -> Any:
+    """Gradients of leaves from those of each lane: a leaf that all lanes share gets the sum."""
+    return jax.tree.map(lambda g, a: g if g.shape == a.shape else jnp.sum(g, axis=0), of_asked, asked)
 
 
 def _is_primal(a: Any) -> bool:
     return hasattr(a, "perturbed")
 
 
-def _reverse(
-    rate, axes, asked, still, rtol, atol, how, every, end: Lanes, marks: Lanes, cotangent
-) -> tuple[Any, Array]:
-    """Gradients of the asked leaves, and of the initial state."""
-    members, drive = eqx.combine(asked, still)
+def _reverse(problem: Problem, at, tolerances, book: Book, cotangent: Array) -> tuple[Any, Array, Array]:
+    """Gradients of the asked leaves (of each lane) and the track, of the times of the samples, and of the start."""
     seeds = jnp.moveaxis(cotangent, 0, 2)
-    left = jnp.arange(seeds.shape[0], dtype=jnp.int32)[:, None] >= end.s[None]
-    costate = jnp.sum(jnp.where(left[:, None], seeds, jnp.zeros_like(seeds)), axis=0)
 
-    def block(carry):
-        b, costates, found = carry
-        start = jax.tree.map(lambda a: a[b], marks)
-        lanes_in = end.taken > b * every
-        idle = stiff.begin(drive, marks.y[0])
-        start = jax.tree.map(lambda a, z: jnp.where(lanes_in.reshape(*[1] * (a.ndim - 1), -1), a, z), start, idle)
-        record, count = _replay(rate, members, axes, drive, start, lanes_in, rtol, atol, how, every)
+    def turn(carry):
+        number, page, count, costate, of_tau, found = carry
+        of_y, of_more, more = spread(at, page, count, book.passed[number], seeds)
+        costate, found = _through(problem, page, count, (of_y, of_more), costate, found)
+        again = lambda: _again(problem, tolerances, book, page, jnp.maximum(number - 1, 0))  # noqa: E731
+        page, count = lax.cond(number > 0, again, lambda: (page, count))
+        return number - 1, page, count, costate, of_tau + more, found
 
-        def back(carry):
-            j, costates, found = carry
-            taken = jax.tree.map(lambda a: a[j], record)
-            costates, more = _transposed(rate, axes, asked, still, how, taken, j < count, costates, seeds)
-            return j - 1, costates, jax.tree.map(jnp.add, found, more)
-
-        first = jnp.max(count) - 1
-        _, costates, found = lax.while_loop(lambda c: c[0] >= 0, back, (first, costates, found))
-        return b - 1, costates, found
-
-    found = jax.tree.map(jnp.zeros_like, asked)
-    last = jnp.maximum(jnp.max(end.taken) - 1, 0) // every
-    costates = (costate, jnp.zeros_like(end.tau))
-    _, (costate, _), found = lax.while_loop(lambda c: c[0] >= 0, block, (last, costates, found))
-    return found, costate
+    zero = jnp.zeros_like(book.page.y[0])
+    lanes = zero.shape[-1]
+    whole = _zeros(problem, lanes)
+    table = jax.tree.map(jnp.zeros_like, problem.table[:3]) if problem.driven else None
+    carry = (book.last, book.page, book.count, (zero, jnp.zeros_like(zero[0])), jnp.zeros_like(at.tau), (whole, table))
+    _, _, _, (costate, _), of_tau, found = lax.while_loop(lambda c: c[0] >= 0, turn, carry)
+    return found, of_tau, costate
 
 
-def _replay(rate, members, axes, drive, start: Lanes, lanes_in, rtol, atol, how, every) -> tuple[Taken, Array]:
-    """The accepted steps of one block again, written down; rows that a lane does not reach hold a harmless step."""
-    origin, none = start.taken, jnp.zeros_like(start.h)
-    segment = segment_at(drive, start.k)
-    small = jnp.minimum(jnp.full_like(none, 1e-3), jnp.abs(start.h) / segment.length)
-    idle = Taken(start.k, none, small, jnp.zeros_like(lanes_in), start.s, start.y)
-    record = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (every, *a.shape)), idle)
-
-    def going(lanes):
-        return lanes_in & stiff.is_active(lanes, drive) & (lanes.taken < origin + every)
-
-    def body(carry):
-        lanes, record = carry
-        following, move = stiff.attempt(rate, members, axes, drive, lanes, going(lanes), rtol, atol, how)
-        length = move.segment.length
-        taken = Taken(lanes.k, lanes.tau / length, move.h / length, move.end, lanes.s, lanes.y)
-        row = jnp.where(move.accepted, lanes.taken - origin, every)
-        return following, stiff.put(record, row, taken)
-
-    lanes, record = lax.while_loop(lambda c: jnp.any(going(c[0])), body, (start, record))
-    return record, jnp.where(lanes_in, lanes.taken - origin, jnp.zeros_like(origin))
+def _zeros(problem: Problem, lanes: int) -> Any:
+    """Room for the gradients of the asked leaves of every lane."""
+    leaves, tree = jax.tree.flatten(problem.members)
+    # `axes` is a prefix; its entries belong to all leaves below them.
+    axes = jax.tree.broadcast(problem.axes, problem.members, is_leaf=lambda a: a is None)
+    axes = jax.tree.leaves(axes, is_leaf=lambda a: a is None)
+    room = [a if axis == 0 else jnp.broadcast_to(a, (lanes, *a.shape)) for a, axis in zip(leaves, axes, strict=True)]
+    return jax.tree.map(jnp.zeros_like, eqx.filter(jax.tree.unflatten(tree, room), problem.flags))
 
 
-def _transposed(rate, axes, asked, still, how, taken: Taken, valid, costates, seeds) -> tuple[tuple[Array, Array], Any]:
-    """The costates of state and time before a step from those after it, and what the step adds to the gradients."""
+def _again(problem: Problem, tolerances, book: Book, page: Page, number: Array) -> tuple[Page, Array]:
+    """A page that was overwritten: the same steps, taken once more from where they began."""
+    lanes = jax.tree.map(lambda a: a[number], book.lanes)
+    equations, members, axes, *_ = problem
+    _, page, count = stiff.fill(equations, members, axes, problem.table, lanes, page, *tolerances, problem.how)
+    return page, count
 
-    def step(asked, y, tau):
-        members, drive = eqx.combine(asked, still)
-        segment = segment_at(drive, taken.k)
-        # In parts of the segment, which stretch with it.
-        tau = taken.at * segment.length + tau
-        at = stiff.slopes_at(rate, axes)(members, y, segment.v + over_ports(segment.slope, tau))
-        h, move = stiff.advance(rate, axes, how)(members, segment, y, tau, taken.part, taken.end, at)
-        _, _, fraction = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
-        after = jnp.where(taken.end, jnp.zeros_like(tau), tau + h - (taken.at + taken.part) * segment.length)
-        return move.y, after, stiff.between(y, move, fraction)
 
-    _, drive = eqx.combine(asked, still)
-    segment = segment_at(drive, taken.k)
-    tau, h = taken.at * segment.length, taken.part * segment.length
-    ids, inside, _ = stiff.passed(drive, taken.s, segment, tau, h, valid, how)
-    lane = jnp.arange(h.shape[0], dtype=jnp.int32)[None]
-    picked = jnp.moveaxis(seeds[jnp.minimum(ids, seeds.shape[0] - 1), :, lane], 2, 1)
-    picked = jnp.where(inside[:, None], picked, jnp.zeros_like(picked))
-    of_state, of_time = costates
-    state = jnp.where(valid[None], of_state, jnp.zeros_like(of_state))
-    time = jnp.where(valid, of_time, jnp.zeros_like(of_time))
-    more, state, time = jax.vjp(step, asked, taken.y, jnp.zeros_like(h))[1]((state, time, picked))
-    return (jnp.where(valid[None], state, of_state), jnp.where(valid, time, of_time)), more
+def _through(problem: Problem, page: Page, count: Array, seeds, costate, found) -> tuple[tuple[Array, Array], Any]:
+    """The costates of state and time at the beginning of a page from those at its end, and what it adds to `found`."""
+    of_y, of_more = seeds
+
+    def back(carry):
+        row, (of_state, of_time), found = carry
+        here = jax.tree.map(lambda a: a[row], page._replace(y=page.y[:-1]))
+        costate, found = _transposed(problem, here, (of_state + of_y[row + 1], of_time), of_more[row], found)
+        return row - 1, costate, found
+
+    _, (of_state, of_time), found = lax.while_loop(lambda c: c[0] >= 0, back, (count - 1, costate, found))
+    return (of_state + of_y[0], of_time), found
+
+
+def _transposed(problem: Problem, row: Page, costate, of_more, found) -> tuple[tuple[Array, Array], Any]:
+    """The costates before a step from those after it, and `found` with what the step adds.
+
+    tau and h are fixed parts of their segment and stretch with it, but for a step that ends there.
+    """
+    k, kind, n = row.code >> 2, row.code & 3, row.y.shape[0]
+    counts, ended = (kind != REJECTED) & (kind != START), kind == ENDED
+    segment = segment_at(problem.table, k)
+    none, tau = jnp.zeros_like(of_more[0]), row.more[0]
+    # Where nothing counts, a step so small that nothing can happen.
+    h = jnp.where(counts, row.more[1], 1e-9 * segment.length)
+    of_state, of_time, of_tau, of_h, *dense = (
+        jnp.where(counts, a, jnp.zeros_like(a))
+        for a in (costate[0], costate[1], of_more[0], of_more[1], of_more[2 : 2 + n], of_more[2 + n :])
+    )
+    seeds = Seeds(of_state, *dense)
+    slow = jnp.where(ended, none, stiff.EVENT * segment.length)
+    v = segment.v + over_ports(segment.slope, tau)
+    of_end = jnp.where(ended, none, of_time)
+    pulled = _pull(problem)(problem.members, row.y, v, segment.slope, h, row.u, seeds, of_h + of_end, slow)
+    of_tau = of_tau + of_end + _dot(pulled.v, segment.slope)
+    of_tau = of_tau - jnp.where(ended, pulled.h, none)
+    of_length = jnp.where(ended, pulled.h, h / segment.length * (pulled.h - of_end))
+    of_length = of_length + tau / segment.length * (of_tau - of_end)
+    found = _added(problem, found, pulled, k, of_length, tau, counts)
+    return (jnp.where(counts, pulled.y, costate[0]), jnp.where(counts, of_tau, costate[1])), found
+
+
+def _pull(problem: Problem):
+    """`transposed` of all lanes; leaves of the members get a lane axis even where all share them."""
+    equations, flags = problem.equations, problem.flags
+
+    def one(member, y, v, slope, h, u, seeds, of_h, slow):
+        asked, still = eqx.partition(member, flags)
+        rate = lambda a, y, v: equations.rate(eqx.combine(a, still), y, v)  # noqa: E731
+        given = equations.mass
+        mass = None if given is None else lambda a: given(eqx.combine(a, still))
+        pulled, flow = transposed(rate, mass, asked, y, v, slope, h, u, seeds)
+        of_h = of_h + pulled.h
+        slow = slow if mass is None else jnp.zeros_like(slow)
+        return Pulled(pulled.asked, pulled.y + of_size(of_h, flow, slow), pulled.v, pulled.slope, of_h)
+
+    out = Pulled(0, -1, 0, 0, 0)
+    return jax.vmap(one, in_axes=(problem.axes, -1, 0, 0, 0, -1, -1, 0, 0), out_axes=out)
+
+
+def _added(problem: Problem, found, pulled: Pulled, k, of_length, tau, counts) -> tuple[Any, Any]:
+    """The gradients with those of one step, where it counts."""
+    of_asked, of_table = found
+
+    def kept(a):
+        return jnp.where(counts.reshape(-1, *[1] * (a.ndim - 1)), a, jnp.zeros_like(a))
+
+    of_asked = jax.tree.map(lambda a, b: a + kept(b), of_asked, pulled.asked)
+    if not problem.driven:
+        return of_asked, of_table
+    parts = (of_length, pulled.v, pulled.slope + over_ports(pulled.v, tau))
+    k = jnp.minimum(k, of_table[0].shape[-1] - 1)
+    at = k if problem.table.length.ndim == 1 else (jnp.arange(k.shape[0], dtype=jnp.int32), k)
+    return of_asked, tuple(a.at[at].add(kept(b)) for a, b in zip(of_table, parts, strict=True))
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Over the ports: (lanes, *ports) each."""
+    return jnp.sum((a * b).reshape(a.shape[0], -1), axis=1)

@@ -19,29 +19,60 @@ class Drive(NamedTuple):
     ts: Array
 
 
-class Segment(NamedTuple):
-    """The straight piece of the waveform on which a lane is."""
+class Track(NamedTuple):
+    """The pieces of a waveform, (K - 1, ...) or (lanes, K - 1, ...): what a lane looks up in each step.
 
-    start: Array
+    length (s); voltage at the start, its slope, and the voltage at the start of the piece that follows; number of that
+    piece. Pieces without length (jumps) are never visited; beyond the last one the number is K - 1.
+    """
+
     length: Array
     v: Array
     slope: Array
+    beyond: Array
+    following: Array
 
 
-def segment_after(drive: Drive, k: Array) -> Array:
-    """The segment after `k` that has a length."""
-    return pick(_next_segment(drive.t), jnp.minimum(k + 1, drive.t.shape[-1] - 1))
+class Segment(NamedTuple):
+    """The straight piece of the waveform on which a lane is."""
+
+    length: Array
+    v: Array
+    slope: Array
+    beyond: Array
+    following: Array
 
 
-def segment_at(drive: Drive, k: Array) -> Segment:
-    """The piece of the waveform behind knot `k` of each lane."""
-    k = jnp.minimum(k, drive.t.shape[-1] - 2)
-    a, b = pick(drive.t, k), pick(drive.t, k + 1)
+def track(drive: Drive) -> Track:
+    """The table of all pieces; differentiable in knots and voltages."""
+    t, v, knots = drive.t, drive.v, drive.t.ndim
+    length = jnp.diff(t)
     # Finished lanes may rest on a jump, which has no length.
-    length = jnp.where(b > a, b - a, jnp.ones_like(a))
-    v = pick(drive.v, k, drive.t.ndim)
-    rise = pick(drive.v, k + 1, drive.t.ndim) - v
-    return Segment(a, length, v, over_ports(rise, 1 / length))
+    length = jnp.where(length > 0, length, jnp.ones_like(length))
+    before = v[:-1] if knots == 1 else v[:, :-1]
+    rise = (v[1:] if knots == 1 else v[:, 1:]) - before
+    slope = rise / length.reshape(length.shape + (1,) * (rise.ndim - length.ndim))
+    following = _next_segment(t)
+    after = following[..., 1:]
+    beyond = v[after] if knots == 1 else jnp.take_along_axis(v, after.reshape(*after.shape, *[1] * (v.ndim - 2)), axis=1)
+    return Track(length, before, slope, beyond, after)
+
+
+def pieces(table: Track) -> int:
+    """K - 1, how many there are."""
+    return table.length.shape[-1]
+
+
+def first_segment(drive: Drive, lanes: int) -> Array:
+    """The piece with which each lane begins."""
+    return jnp.broadcast_to(_next_segment(drive.t)[..., 0], (lanes,))
+
+
+def segment_at(table: Track, k: Array) -> Segment:
+    """The piece behind knot `k` of each lane."""
+    k = jnp.minimum(k, pieces(table) - 1)
+    ndim = table.length.ndim
+    return Segment(*(pick(a, k, ndim) for a in table))
 
 
 def over_ports(ports: Array, scale: Array) -> Array:
@@ -52,8 +83,8 @@ def over_ports(ports: Array, scale: Array) -> Array:
 def pick(table: Array, k: Array, ndim: int | None = None) -> Array:
     """table[k] for a shared table (K, ...), table[lane, k] for one with lanes (lanes, K, ...); k is (..., lanes)."""
     if (table.ndim if ndim is None else ndim) == 1:
-        return table[k]
-    return table[jnp.arange(table.shape[0], dtype=jnp.int32), k]
+        return table.at[k].get(mode="promise_in_bounds")
+    return table.at[jnp.arange(table.shape[0], dtype=jnp.int32), k].get(mode="promise_in_bounds")
 
 
 def _next_segment(t: Array) -> Array:

@@ -18,23 +18,23 @@ from jax import lax
 from jaxtyping import Array, Float
 
 STAGES = 6
-_GAMMA = 0.25
-_A = np.zeros((STAGES, STAGES))
-_A[1, :1] = [1.544]
-_A[2, :2] = [0.9466785280815826, 0.2557011698983284]
-_A[3, :3] = [3.314825187068521, 2.896124015972201, 0.9986419139977817]
-_A[4, :4] = [1.221224509226641, 6.019134481288629, 12.53708333932087, -0.6878860361058950]
-_A[5, :5] = [*_A[4, :4], 1.0]
-_LAST = np.asarray([*_A[4, :4], 1.0, 1.0])
-_C = np.zeros((STAGES, STAGES))
-_C[1, :1] = [-5.6688]
-_C[2, :2] = [-2.430093356833875, -0.2063599157091915]
-_C[3, :3] = [-0.1073529058151375, -9.594562251023355, -20.47028614809616]
-_C[4, :4] = [7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160]
-_C[5, :5] = [8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054]
-_ALPHA = np.asarray([0.0, 0.386, 0.21, 0.63, 1.0, 1.0])
-_GAMMAS = np.asarray([0.25, -0.1043, 0.1035, -0.0362, 0.0, 0.0])
-_DENSE = np.asarray(
+GAMMA = 0.25
+A = np.zeros((STAGES, STAGES))
+A[1, :1] = [1.544]
+A[2, :2] = [0.9466785280815826, 0.2557011698983284]
+A[3, :3] = [3.314825187068521, 2.896124015972201, 0.9986419139977817]
+A[4, :4] = [1.221224509226641, 6.019134481288629, 12.53708333932087, -0.6878860361058950]
+A[5, :5] = [*A[4, :4], 1.0]
+LAST = np.asarray([*A[4, :4], 1.0, 1.0])
+C = np.zeros((STAGES, STAGES))
+C[1, :1] = [-5.6688]
+C[2, :2] = [-2.430093356833875, -0.2063599157091915]
+C[3, :3] = [-0.1073529058151375, -9.594562251023355, -20.47028614809616]
+C[4, :4] = [7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160]
+C[5, :5] = [8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054]
+ALPHA = np.asarray([0.0, 0.386, 0.21, 0.63, 1.0, 1.0])
+GAMMAS = np.asarray([0.25, -0.1043, 0.1035, -0.0362, 0.0, 0.0])
+DENSE = np.asarray(
     [
         [10.12623508344586, -7.487995877610167, -34.80091861555747, -7.992771707568823, 1.025137723295662, 0.0],
         [-0.6762803392801253, 6.087714651680015, 16.43084320892478, 24.76722511418386, -6.594389125716872, 0.0],
@@ -47,17 +47,18 @@ Rate = Callable[[Vector, Array], Vector]
 
 
 class Step(NamedTuple):
-    """End of a step, its error estimate, and the two vectors of the dense output."""
+    """End of a step, its error estimate, the two vectors of the dense output, and the vectors (6, n) of its stages."""
 
     y: Array
     error: Array
     bend: Array
     twist: Array
+    u: Array
 
 
-def interpolate(y0: Array, step: Step, s: Array) -> Array:
-    """The third-order dense output at the fraction `s` of the step."""
-    return y0 * (1 - s) + s * (step.y + (1 - s) * (step.bend + s * step.twist))
+def interpolate(y0: Array, y1: Array, bend: Array, twist: Array, s: Array) -> Array:
+    """The third-order dense output at the fraction `s` of a step from y0 to y1."""
+    return y0 * (1 - s) + s * (y1 + (1 - s) * (bend + s * twist))
 
 
 class Slopes(NamedTuple):
@@ -85,35 +86,50 @@ def rodas4(
     slope: Array,
     h: Array,
     slow: Array | None = None,
+    mass: Array | None = None,
     *,
     unroll: bool = False,
 ) -> tuple[Array, Step]:
     """One step of size `h` from the state `y` while the voltage is v + slope t; returns that size and the step.
 
     `at` holds the slopes at its beginning. With `slow` (s) the size is shifted in its derivative, see `shifted`.
+    With `mass` (n, n) it is a step of M dy/dt = rate, M possibly singular (index 1).
     `unroll` writes the stages out: quicker for many lanes, slower to compile.
     """
     n, dtype = y.shape[0], y.dtype
     drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
     h = h if slow is None else shifted(h, y, at.rate, slow)
-    solve = _solver(jnp.eye(n, dtype=dtype) / (_GAMMA * h) - at.jacobian)
+    matrix = jnp.eye(n, dtype=dtype) if mass is None else mass
+    # Divisions are dear: one for h, one for the matrix, which is scaled to order one (its determinant fits float32).
+    often = 1 / h
+    solve = solver(matrix - GAMMA * h * at.jacobian, GAMMA * h)
+    weigh = (lambda u: often * u) if mass is None else (lambda u: often * jnp.sum(mass * u[None], axis=1))
     if unroll:
-        u = jnp.stack(_unrolled(rate, at.rate, drift, solve, y, v, slope, h))
+        u = jnp.stack(_unrolled(rate, at.rate, drift, solve, weigh, y, v, slope, h))
     else:
-        u = _rolled(rate, drift, solve, y, v, slope, h)
-    last, dense = jnp.asarray(_LAST, dtype), jnp.asarray(_DENSE, dtype)
-    return h, Step(y + _mix(last, u), u[5], _mix(dense[0], u), _mix(dense[1], u))
+        u = _rolled(rate, drift, solve, weigh, y, v, slope, h)
+    last, dense = jnp.asarray(LAST, dtype), jnp.asarray(DENSE, dtype)
+    return h, Step(y + _mix(last, u), u[5], _mix(dense[0], u), _mix(dense[1], u), u)
 
 
-def stiffness_growth(before: Array, after: Array, h: Array) -> Array:
-    """|ln| of the factor by which 1 + gamma h |J| changes within a step.
+def stiffness_growth(before: Array, after: Array, h: Array, mass: Array | None = None) -> Array:
+    """|ln| of the factor by which 1 + gamma h |J| changes within a step, from above: (r - 1)/sqrt(r) >= ln r.
 
     A Rosenbrock step takes the Jacobian of its beginning for all of it. Where h |J| is large and J changes by half,
     the step no longer damps a deviation from equilibrium but amplifies it; the deviation of the state is watched by
-    the error estimate, that of its derivatives by nothing else.
+    the error estimate, that of its derivatives by nothing else. Rows without mass have no rate.
     """
-    a, b = (jnp.max(jnp.sum(jnp.abs(j), axis=1)) for j in (before, after))
-    return jnp.abs(jnp.log1p(_GAMMA * h * b) - jnp.log1p(_GAMMA * h * a))
+    a, b = (1 + GAMMA * h * _largest(j, mass) for j in (before, after))
+    r = jnp.maximum(a, b) / jnp.minimum(a, b)
+    return (r - 1) / jnp.sqrt(r)
+
+
+def _largest(jacobian: Array, mass: Array | None) -> Array:
+    rows = jnp.sum(jnp.abs(jacobian), axis=1)
+    if mass is not None:
+        weight = jnp.max(jnp.abs(mass), axis=1)
+        rows = jnp.where(weight > 0, rows / jnp.where(weight > 0, weight, jnp.ones_like(weight)), jnp.zeros_like(rows))
+    return jnp.max(rows)
 
 
 def shifted(h: Array, y: Vector, rate: Vector, slow: Array) -> Array:
@@ -124,10 +140,15 @@ def shifted(h: Array, y: Vector, rate: Vector, slow: Array) -> Array:
     end of the step moves by the time that leaves the least change of the state, dh = -(f.dy)/(f.f + 1/slow^2), and
     the clock of the lane with it. As any size is a valid one, no derivative changes but by the error of the method.
     """
-    most = float(jnp.finfo(y.dtype).max) ** 0.3
-    flow = lax.stop_gradient(jnp.nan_to_num(jnp.clip(rate * slow, -most, most)))
+    flow = flow_of(rate, slow)
     away = y - lax.stop_gradient(y)
     return h - slow * jnp.sum(flow * away) / (1 + jnp.sum(flow * flow))
+
+
+def flow_of(rate: Vector, slow: Array) -> Vector:
+    """How far the state moves in the time `slow`; a constant."""
+    most = float(jnp.finfo(rate.dtype).max) ** 0.3
+    return lax.stop_gradient(jnp.nan_to_num(jnp.clip(rate * slow, -most, most)))
 
 
 def _mix(weights: Array, u: Array) -> Array:
@@ -135,23 +156,23 @@ def _mix(weights: Array, u: Array) -> Array:
     return jnp.sum(weights[:, None] * u, axis=0)
 
 
-def _rolled(rate, drift, solve, y, v, slope, h) -> Array:
+def _rolled(rate, drift, solve, weigh, y, v, slope, h) -> Array:
     """The stages as a loop: the right-hand side, by far the largest thing to compile, appears once."""
-    a, c, alpha, gamma = (jnp.asarray(m, y.dtype) for m in (_A, _C, _ALPHA, _GAMMAS))
+    a, c, alpha, gamma = (jnp.asarray(m, y.dtype) for m in (A, C, ALPHA, GAMMAS))
 
     def stage(k, u):
         slopes = rate(y + _mix(a[k], u), v + alpha[k] * h * slope)
-        return u.at[k].set(solve(slopes + gamma[k] * h * drift + _mix(c[k], u) / h))
+        return u.at[k].set(solve(slopes + gamma[k] * h * drift + weigh(_mix(c[k], u))))
 
     return lax.fori_loop(0, STAGES, stage, jnp.zeros((STAGES, *y.shape), y.dtype))
 
 
-def _unrolled(rate, first, drift, solve, y, v, slope, h) -> list[Array]:
+def _unrolled(rate, first, drift, solve, weigh, y, v, slope, h) -> list[Array]:
     u: list[Array] = []
     for k in range(STAGES):
-        slopes = first if k == 0 else rate(y + _sum(_A[k], u), v + float(_ALPHA[k]) * h * slope)
-        right = slopes + float(_GAMMAS[k]) * h * drift
-        u.append(solve(right + _sum(_C[k], u) / h if k else right))
+        slopes = first if k == 0 else rate(y + _sum(A[k], u), v + float(ALPHA[k]) * h * slope)
+        right = slopes + float(GAMMAS[k]) * h * drift
+        u.append(solve(right + weigh(_sum(C[k], u)) if k else right))
     return u
 
 
@@ -159,16 +180,18 @@ def _sum(weights: np.ndarray, u: list[Array]) -> Array:
     return sum((float(w) * x for w, x in zip(weights, u, strict=False) if w), start=jnp.zeros_like(u[0]))
 
 
-def _solver(w: Float[Array, "n n"]) -> Callable[[Vector], Vector]:
-    """b -> w^-1 b; in closed form up to four states, as batched LU calls cost more than the physics."""
+def solver(w: Float[Array, "n n"], scale: Array) -> Callable[[Vector], Vector]:
+    """b -> scale w^-1 b; in closed form up to four states, as batched LU calls cost more than the physics."""
     n = w.shape[0]
     if n == 1:
-        return lambda b: b / w[0]
+        inverse = scale / w[0]
+        return lambda b: inverse * b
     if n > 4:
         factors = jax.scipy.linalg.lu_factor(w)
-        return lambda b: jax.scipy.linalg.lu_solve(factors, b)
+        return lambda b: jax.scipy.linalg.lu_solve(factors, scale * b)
     adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w)
-    return lambda b: jnp.sum(adjugate * b[None], axis=1) / determinant
+    inverse = adjugate * (scale / determinant)
+    return lambda b: jnp.sum(inverse * b[None], axis=1)
 
 
 def _rows(rows: list[list[Array]]) -> Array:

@@ -151,10 +151,10 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
         return ravel_pytree(member.rate(unravel(y), v))[0]
 
     flat = jax.vmap(lambda x: ravel_pytree(x)[0], out_axes=1)(x0)
-    how = stiff.control(lanes, drive.ts.shape[-1], max_steps)
+    how = stiff.control(lanes, flat.shape[0], max_steps)
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
     rtol, atol = tolerances
-    solution = integrate(rate, members, axes, drive, flat, rtol, atol, how)
+    solution = integrate(stiff.Equations(rate), members, axes, drive, flat, rtol, atol, how)
     return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
 
 
@@ -240,7 +240,8 @@ def _sample_times(waveform: Waveform, ts: Any) -> Array:
     times = jnp.asarray(ts, dtype=waveform.t.dtype)
     if isinstance(times, Tracer) or isinstance(waveform.t, Tracer):
         return times
-    host, first, last = np.asarray(times), float(waveform.t[0]), float(waveform.t[-1])
+    host, knots = np.asarray(times), np.asarray(waveform.t)
+    first, last = float(knots[0]), float(knots[-1])
     slack = 1e-6 * (last - first)
     if host.ndim != 1 or host.size == 0 or not np.isfinite(host).all() or np.any(np.diff(host) <= 0):
         raise SimulationError(

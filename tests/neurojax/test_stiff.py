@@ -18,7 +18,8 @@ def wave(*points, samples):
 
 def run(rate, members, axes, drive, y0, *, max_steps=2**14, rtol=RTOL, atol=ATOL, by=stiff.integrate):
     y0 = jnp.asarray(y0)
-    return by(rate, members, axes, drive, y0, rtol, atol, stiff.control(y0.shape[1], drive.ts.shape[-1], max_steps))
+    how = stiff.control(y0.shape[1], y0.shape[0], max_steps)
+    return by(stiff.Equations(rate), members, axes, drive, y0, rtol, atol, how)
 
 
 def relaxation(speed, y, v):
@@ -47,7 +48,7 @@ def test_order_of_the_step_and_of_its_dense_output(unroll):
     @jax.jit
     def error(h):
         step = once(start, v, h)
-        middle = interpolate(start, step, jnp.asarray(0.5))
+        middle = interpolate(start, step.y, step.bend, step.twist, jnp.asarray(0.5))
         return jnp.abs(jnp.stack([step.y - to(h, 40), step.error, middle - to(h / 2, 20)])).max(axis=1)
 
     # One step of a method of order p errs by h^(p+1): 4 for the solution, 3 for the estimate and in between.

@@ -1,0 +1,171 @@
+"""From the steps of the lanes to the states at the samples, and the gradient back.
+
+The loop of `stiff.py` writes every attempted step into a row of a page, all lanes side by side: contiguous, where
+writing the samples themselves would scatter. When the page is full, each row is asked how many samples its step
+has reached, and each sample is interpolated in its row.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from neurojax._drive import Drive, pick
+from neurojax._rodas import STAGES, Step, interpolate
+
+REJECTED, ACCEPTED, ENDED, START = 0, 1, 2, 3
+"""What became of a row: nothing, a step, a step that ended its segment, the look at the slopes before the first."""
+
+
+class Samples(NamedTuple):
+    """tau: time of each sample since the knot before it, (S,) or (lanes, S); due: the same, early by rounding.
+
+    first: for each knot the number of samples up to it, (K,) or (lanes, K).
+    """
+
+    tau: Array
+    due: Array
+    first: Array
+
+
+class Page(NamedTuple):
+    """R attempted steps of all lanes. y: before each (R + 1, n, lanes), the last row being the state behind them.
+
+    tau: time since the knot, h: size, bend and twist of the dense output, (R, 2 + 2n, lanes) together in `more`.
+    code: 4 k + what became of it, (R, lanes). u: vectors of the stages (R, 6, n, lanes), for the adjoint only.
+    """
+
+    y: Array
+    more: Array
+    code: Array
+    u: Array | None
+
+
+def samples(drive: Drive) -> Samples:
+    """Where the samples lie among the knots; differentiable in both."""
+    if drive.t.ndim > 1:
+        return jax.vmap(lambda t, ts: samples(Drive(t, drive.v, ts)))(drive.t, drive.ts)
+    t, ts = drive.t, drive.ts
+    last = t.shape[0] - 2
+    k = jnp.clip(jnp.searchsorted(t, ts, side="left").astype(jnp.int32) - 1, 0, last)
+    tau = ts - t[k]
+    slack = 4 * jnp.finfo(t.dtype).eps * (jnp.abs(ts) + t[k + 1] - t[k])
+    first = jnp.searchsorted(k, jnp.arange(last + 2, dtype=jnp.int32), side="left").astype(jnp.int32)
+    return Samples(tau, lax.stop_gradient(tau - slack), first)
+
+
+def blank(rows: int, y0: Array, booked: bool = False) -> Page:
+    """An empty page, with room for the stages if it is `booked`."""
+    n, lanes = y0.shape
+    return Page(
+        jnp.zeros((rows + 1, n, lanes), y0.dtype),
+        jnp.zeros((rows, 2 + 2 * n, lanes), y0.dtype),
+        jnp.zeros((rows, lanes), jnp.int32),
+        jnp.zeros((rows, STAGES, n, lanes), y0.dtype) if booked else None,
+    )
+
+
+def write(page: Page, row: Array, y: Array, tau: Array, h: Array, step: Step, code: Array) -> Page:
+    """The page with one more row."""
+    more = jnp.concatenate([tau[None], h[None], step.bend, step.twist])
+    put = lax.dynamic_update_index_in_dim
+    u = None if page.u is None else put(page.u, step.u, row, 0)
+    return Page(put(page.y, y, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0), u)
+
+
+def reached(at: Samples, page: Page, count: Array, s: Array) -> tuple[Array, Array]:
+    """For each sample and lane the row in which it lies, (S, lanes), -1 if none begins there; and s after the page.
+
+    s: how many samples each lane has passed before the page.
+    """
+    total, lanes = at.tau.shape[-1], s.shape[0]
+    lane = jnp.arange(lanes, dtype=jnp.int32)
+
+    def look(r, carry):
+        s, rows = carry
+        code, tau, h = page.code[r], page.more[r, 0], page.more[r, 1]
+        k, kind = code >> 2, code & 3
+        until = lax.stop_gradient(jnp.where(kind == START, tau, tau + h))
+        found = jnp.where(kind == ENDED, pick(at.first, k + 1), _count(at, k, until))
+        found = jnp.where(kind == REJECTED, s, jnp.maximum(s, found))
+        rows = rows.at[jnp.where(found > s, s, total), lane].set(r, mode="drop")
+        return found, rows
+
+    s, rows = lax.fori_loop(0, count, look, (s, jnp.full((total, lanes), -1, jnp.int32)))
+    return rows, s
+
+
+def _count(at: Samples, k: Array, until: Array) -> Array:
+    """How many samples lie before `until` in segment k or in a segment before it: a bisection."""
+    low, high = pick(at.first, k), pick(at.first, k + 1)
+    total = at.due.shape[-1]
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) >> 1
+        passed = (low < high) & (pick(at.due, jnp.minimum(middle, total - 1)) <= until)
+        return jnp.where(passed, middle + 1, low), jnp.where(passed, high, middle)
+
+    return lax.fori_loop(0, total.bit_length(), halve, (low, high))[0]
+
+
+def collect(at: Samples, page: Page, count: Array, s: Array, out: Array) -> tuple[Array, Array]:
+    """The states (S, n, lanes) with those filled in that lie in this page, and s behind it."""
+    rows, after = reached(at, page, count, s)
+
+    def one(j, carry):
+        row, out = carry
+        row = jnp.maximum(row, rows[j])
+        here = (j >= s) & (j < after)
+        value = value_at(*lookup(page, jnp.maximum(row, 0)), tau_of(at, j))
+        return row, out.at[j].set(jnp.where(here[None], value, out[j]))
+
+    begin = jnp.full_like(s, -1)
+    return lax.fori_loop(jnp.min(s), jnp.max(after), one, (begin, out))[1], after
+
+
+def lookup(page: Page, row: Array) -> tuple[Array, Array, Array]:
+    """State before, state behind and the rest of one row of each lane."""
+    lane = jnp.arange(row.shape[0], dtype=jnp.int32)
+
+    def of(table, row):
+        parts = jnp.arange(table.shape[1], dtype=jnp.int32)[:, None]
+        return table.at[row[None], parts, lane[None]].get(mode="promise_in_bounds")
+
+    return of(page.y, row), of(page.y, row + 1), of(page.more, row)
+
+
+def value_at(y: Array, ahead: Array, more: Array, tau: Array) -> Array:
+    """The state at `tau` within a row."""
+    n = y.shape[0]
+    fraction = jnp.clip((tau - more[0]) / more[1], 0.0, 1.0)
+    return interpolate(y, ahead, more[2 : 2 + n], more[2 + n :], fraction[None])
+
+
+def tau_of(at: Samples, j: Array) -> Array:
+    """Time of sample j since its knot: of all lanes, or one a lane."""
+    return at.tau[j] if at.tau.ndim == 1 else at.tau[:, j]
+
+
+def spread(at: Samples, page: Page, count: Array, s: Array, seeds: Array) -> tuple[Array, Array, Array]:
+    """The transpose of `collect`: from seeds (S, n, lanes) to those of page.y, page.more and at.tau."""
+    rows, after = reached(at, page, count, s)
+    lane = jnp.arange(s.shape[0], dtype=jnp.int32)
+
+    def add(table, values, row):
+        parts = jnp.arange(values.shape[0], dtype=jnp.int32)[:, None]
+        return table.at[row[None], parts, lane[None]].add(values, mode="promise_in_bounds")
+
+    def one(j, carry):
+        row, of_y, of_more, of_tau = carry
+        row = jnp.maximum(row, rows[j])
+        safe, here = jnp.maximum(row, 0), (j >= s) & (j < after)
+        seed = jnp.where(here[None], seeds[j], jnp.zeros_like(seeds[j]))
+        before, behind, more, tau = jax.vjp(value_at, *lookup(page, safe), tau_of(at, j))[1](seed)
+        of_y = add(add(of_y, before, safe), behind, safe + 1)
+        return row, of_y, add(of_more, more, safe), (of_tau.at[j] if at.tau.ndim == 1 else of_tau.at[:, j]).add(tau)
+
+    begin = (jnp.full_like(s, -1), jnp.zeros_like(page.y), jnp.zeros_like(page.more), jnp.zeros_like(at.tau))
+    return lax.fori_loop(jnp.min(s), jnp.max(after), one, begin)[1:]
