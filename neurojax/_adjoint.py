@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from neurojax import stiff
 from neurojax._drive import Drive, Track, over_ports, segment_at, track
-from neurojax._samples import ENDED, REJECTED, START, Page, samples, spread
+from neurojax._samples import ENDED, REJECTED, START, Page, Samples, samples, spread
 from neurojax._transpose import Pulled, Seeds, of_size, transposed
 from neurojax.stiff import Book, Control, Equations, Solution
 
@@ -31,6 +31,7 @@ class Problem(NamedTuple):
     axes: Any
     flags: Any
     table: Track
+    at: Samples
     driven: bool
     how: Control
 
@@ -50,8 +51,8 @@ def integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Contr
         members, drive = eqx.combine(asked, still), eqx.combine(moving, resting)
         flags = jax.tree.map(lambda a: a is not None, asked, is_leaf=lambda a: a is None)
         driven, table = bool(jax.tree.leaves(moving)), track(drive)
-        problem = Problem(equations, members, axes, flags, table, driven, how)
-        (of_asked, of_table), of_tau, of_start = _reverse(problem, samples(drive), tolerances, book, cotangent.y)
+        problem = Problem(equations, members, axes, flags, table, samples(drive), driven, how)
+        (of_asked, of_table), of_tau, of_start = _reverse(problem, tolerances, book, cotangent.y)
         of_members = eqx.combine(_shared(of_asked, asked), jax.tree.map(jnp.zeros_like, members))
         of_drive = jax.tree.map(jnp.zeros_like, drive)
         if driven:
@@ -77,13 +78,13 @@ def _is_primal(a: Any) -> bool:
     return hasattr(a, "perturbed")
 
 
-def _reverse(problem: Problem, at, tolerances, book: Book, cotangent: Array) -> tuple[Any, Array, Array]:
+def _reverse(problem: Problem, tolerances, book: Book, cotangent: Array) -> tuple[Any, Array, Array]:
     """Gradients of the asked leaves (of each lane) and the track, of the times of the samples, and of the start."""
-    seeds = jnp.moveaxis(cotangent, 0, 2)
+    at, seeds = problem.at, jnp.moveaxis(cotangent, 0, 2)
 
     def turn(carry):
         number, page, count, costate, of_tau, found = carry
-        of_y, of_more, more = spread(at, page, count, book.passed[number], seeds)
+        of_y, of_more, more = spread(at, page, count, seeds)
         costate, found = _through(problem, page, count, (of_y, of_more), costate, found)
         again = lambda: _again(problem, tolerances, book, page, jnp.maximum(number - 1, 0))  # noqa: E731
         page, count = lax.cond(number > 0, again, lambda: (page, count))
@@ -100,19 +101,16 @@ def _reverse(problem: Problem, at, tolerances, book: Book, cotangent: Array) -> 
 
 def _zeros(problem: Problem, lanes: int) -> Any:
     """Room for the gradients of the asked leaves of every lane."""
-    leaves, tree = jax.tree.flatten(problem.members)
-    # `axes` is a prefix; its entries belong to all leaves below them.
-    axes = jax.tree.broadcast(problem.axes, problem.members, is_leaf=lambda a: a is None)
-    axes = jax.tree.leaves(axes, is_leaf=lambda a: a is None)
-    room = [a if axis == 0 else jnp.broadcast_to(a, (lanes, *a.shape)) for a, axis in zip(leaves, axes, strict=True)]
-    return jax.tree.map(jnp.zeros_like, eqx.filter(jax.tree.unflatten(tree, room), problem.flags))
+    each = jax.vmap(lambda m: eqx.filter(m, problem.flags), in_axes=(problem.axes,), axis_size=lanes)
+    return jax.tree.map(jnp.zeros_like, each(problem.members))
 
 
 def _again(problem: Problem, tolerances, book: Book, page: Page, number: Array) -> tuple[Page, Array]:
     """A page that was overwritten: the same steps, taken once more from where they began."""
     lanes = jax.tree.map(lambda a: a[number], book.lanes)
     equations, members, axes, *_ = problem
-    _, page, count = stiff.fill(equations, members, axes, problem.table, lanes, page, *tolerances, problem.how)
+    place = stiff.Place(problem.table, problem.at)
+    _, page, count = stiff.fill(equations, members, axes, place, lanes, page, *tolerances, problem.how)
     return page, count
 
 
@@ -122,7 +120,7 @@ def _through(problem: Problem, page: Page, count: Array, seeds, costate, found) 
 
     def back(carry):
         row, (of_state, of_time), found = carry
-        here = jax.tree.map(lambda a: a[row], page._replace(y=page.y[:-1]))
+        here = jax.tree.map(lambda a: a[row], page)
         costate, found = _transposed(problem, here, (of_state + of_y[row + 1], of_time), of_more[row], found)
         return row - 1, costate, found
 

@@ -22,14 +22,14 @@ class Drive(NamedTuple):
 class Track(NamedTuple):
     """The pieces of a waveform, (K - 1, ...) or (lanes, K - 1, ...): what a lane looks up in each step.
 
-    length (s); voltage at the start, its slope, and the voltage at the start of the piece that follows; number of that
-    piece. Pieces without length (jumps) are never visited; beyond the last one the number is K - 1.
+    length (s); voltage at the start, its slope, and the voltage at the end; number of the piece that follows.
+    Pieces without length (jumps) are never visited; beyond the last one the number is K - 1.
     """
 
     length: Array
     v: Array
     slope: Array
-    beyond: Array
+    knot: Array
     following: Array
 
 
@@ -39,7 +39,7 @@ class Segment(NamedTuple):
     length: Array
     v: Array
     slope: Array
-    beyond: Array
+    knot: Array
     following: Array
 
 
@@ -49,13 +49,9 @@ def track(drive: Drive) -> Track:
     length = jnp.diff(t)
     # Finished lanes may rest on a jump, which has no length.
     length = jnp.where(length > 0, length, jnp.ones_like(length))
-    before = v[:-1] if knots == 1 else v[:, :-1]
-    rise = (v[1:] if knots == 1 else v[:, 1:]) - before
-    slope = rise / length.reshape(length.shape + (1,) * (rise.ndim - length.ndim))
-    following = _next_segment(t)
-    after = following[..., 1:]
-    beyond = v[after] if knots == 1 else jnp.take_along_axis(v, after.reshape(*after.shape, *[1] * (v.ndim - 2)), axis=1)
-    return Track(length, before, slope, beyond, after)
+    before, knot = (v[:-1], v[1:]) if knots == 1 else (v[:, :-1], v[:, 1:])
+    slope = (knot - before) / length.reshape(length.shape + (1,) * (before.ndim - length.ndim))
+    return Track(length, before, slope, knot, _next_segment(t)[..., 1:])
 
 
 def pieces(table: Track) -> int:

@@ -61,6 +61,18 @@ def interpolate(y0: Array, y1: Array, bend: Array, twist: Array, s: Array) -> Ar
     return y0 * (1 - s) + s * (y1 + (1 - s) * (bend + s * twist))
 
 
+def curve_error(y0: Array, step: Step, last: Array) -> Array:
+    """How far the dense output is off within the step, `last` being h times the rate at its end.
+
+    The smaller of two estimates. By the slope at the end, e'(1)/10 for an error with e(0) = e(1) = 0: below the error
+    of the step itself while that resolves the motion (0.4 of the estimate as h goes to zero), but spoilt by the last
+    digits of the state where it is stiff. And by the cubic term, which is 24 times a transient that a step leaps over:
+    then the end is right, as the method is L-stable, and what lies between is not.
+    """
+    end = 0.1 * (step.y - y0 - step.bend - step.twist - last)
+    return jnp.minimum(jnp.abs(end), jnp.abs(step.twist) / 24)
+
+
 class Slopes(NamedTuple):
     """Rate at a point and its derivatives: to the state (n, n), and to the voltage, one column a port (n, ports)."""
 
@@ -113,23 +125,23 @@ def rodas4(
 
 
 def stiffness_growth(before: Array, after: Array, h: Array, mass: Array | None = None) -> Array:
-    """|ln| of the factor by which 1 + gamma h |J| changes within a step, from above: (r - 1)/sqrt(r) >= ln r.
+    """ln of the factor by which 1 + gamma h |J| changes within a step, the largest of its rows; from above.
 
     A Rosenbrock step takes the Jacobian of its beginning for all of it. Where h |J| is large and J changes by half,
     the step no longer damps a deviation from equilibrium but amplifies it; the deviation of the state is watched by
-    the error estimate, that of its derivatives by nothing else. Rows without mass have no rate.
+    the error estimate, that of its derivatives by nothing else. Row by row, as a slow state is not to be hidden by a
+    fast one beside it, and of the difference, as a sign may change where the size does not. Rows without mass have no
+    rate. Instead of ln(1 + x) its bound x/sqrt(1 + x), which costs a fifth.
     """
-    a, b = (1 + GAMMA * h * _largest(j, mass) for j in (before, after))
-    r = jnp.maximum(a, b) / jnp.minimum(a, b)
-    return (r - 1) / jnp.sqrt(r)
-
-
-def _largest(jacobian: Array, mass: Array | None) -> Array:
-    rows = jnp.sum(jnp.abs(jacobian), axis=1)
+    least, change = (
+        jnp.sum(m, axis=1) for m in (jnp.minimum(jnp.abs(before), jnp.abs(after)), jnp.abs(after - before))
+    )
     if mass is not None:
         weight = jnp.max(jnp.abs(mass), axis=1)
-        rows = jnp.where(weight > 0, rows / jnp.where(weight > 0, weight, jnp.ones_like(weight)), jnp.zeros_like(rows))
-    return jnp.max(rows)
+        heavy = jnp.where(weight > 0, 1 / jnp.where(weight > 0, weight, jnp.ones_like(weight)), jnp.zeros_like(weight))
+        least, change = heavy * least, heavy * change
+    x = jnp.max(GAMMA * h * change / (1 + GAMMA * h * least))
+    return x / jnp.sqrt(1 + x)
 
 
 def shifted(h: Array, y: Vector, rate: Vector, slow: Array) -> Array:

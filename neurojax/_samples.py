@@ -1,8 +1,8 @@
 """From the steps of the lanes to the states at the samples, and the gradient back.
 
 The loop of `stiff.py` writes every attempted step into a row of a page, all lanes side by side: contiguous, where
-writing the samples themselves would scatter. When the page is full, each row is asked how many samples its step
-has reached, and each sample is interpolated in its row.
+writing the samples themselves would scatter. When the page is full, each sample is
+interpolated in the row in which it lies.
 """
 
 from typing import NamedTuple
@@ -22,22 +22,25 @@ REJECTED, ACCEPTED, ENDED, START = 0, 1, 2, 3
 class Samples(NamedTuple):
     """tau: time of each sample since the knot before it, (S,) or (lanes, S); due: the same, early by rounding.
 
-    first: for each knot the number of samples up to it, (K,) or (lanes, K).
+    first: for each knot the number of samples up to it, (K,) or (lanes, K); density: samples a second behind it.
     """
 
     tau: Array
     due: Array
     first: Array
+    density: Array
 
 
 class Page(NamedTuple):
     """R attempted steps of all lanes. y: before each (R + 1, n, lanes), the last row being the state behind them.
 
     tau: time since the knot, h: size, bend and twist of the dense output, (R, 2 + 2n, lanes) together in `more`.
-    code: 4 k + what became of it, (R, lanes). u: vectors of the stages (R, 6, n, lanes), for the adjoint only.
+    s: samples passed before each, (R + 1, lanes). code: 4 k + what became of it, (R, lanes).
+    u: vectors of the stages (R, 6, n, lanes), for the adjoint only.
     """
 
     y: Array
+    s: Array
     more: Array
     code: Array
     u: Array | None
@@ -53,7 +56,8 @@ def samples(drive: Drive) -> Samples:
     tau = ts - t[k]
     slack = 4 * jnp.finfo(t.dtype).eps * (jnp.abs(ts) + t[k + 1] - t[k])
     first = jnp.searchsorted(k, jnp.arange(last + 2, dtype=jnp.int32), side="left").astype(jnp.int32)
-    return Samples(tau, lax.stop_gradient(tau - slack), first)
+    density = jnp.diff(first).astype(t.dtype) / jnp.where(t[1:] > t[:-1], t[1:] - t[:-1], jnp.ones_like(t[1:]))
+    return Samples(tau, lax.stop_gradient(tau - slack), first, lax.stop_gradient(density))
 
 
 def blank(rows: int, y0: Array, booked: bool = False) -> Page:
@@ -61,59 +65,66 @@ def blank(rows: int, y0: Array, booked: bool = False) -> Page:
     n, lanes = y0.shape
     return Page(
         jnp.zeros((rows + 1, n, lanes), y0.dtype),
+        jnp.zeros((rows + 1, lanes), jnp.int32),
         jnp.zeros((rows, 2 + 2 * n, lanes), y0.dtype),
         jnp.zeros((rows, lanes), jnp.int32),
         jnp.zeros((rows, STAGES, n, lanes), y0.dtype) if booked else None,
     )
 
 
-def write(page: Page, row: Array, y: Array, tau: Array, h: Array, step: Step, code: Array) -> Page:
+def write(page: Page, row: Array, y: Array, s: Array, tau: Array, h: Array, step: Step, code: Array) -> Page:
     """The page with one more row."""
     more = jnp.concatenate([tau[None], h[None], step.bend, step.twist])
     put = lax.dynamic_update_index_in_dim
     u = None if page.u is None else put(page.u, step.u, row, 0)
-    return Page(put(page.y, y, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0), u)
+    return Page(
+        put(page.y, y, row, 0), put(page.s, s, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0), u
+    )
 
 
-def reached(at: Samples, page: Page, count: Array, s: Array) -> tuple[Array, Array]:
-    """For each sample and lane the row in which it lies, (S, lanes), -1 if none begins there; and s after the page.
+def close(page: Page, count: Array, y: Array, s: Array) -> Page:
+    """The page with what lies behind its last row."""
+    put = lax.dynamic_update_index_in_dim
+    return page._replace(y=put(page.y, y, count, 0), s=put(page.s, s, count, 0))
 
-    s: how many samples each lane has passed before the page.
+
+def passed(at: Samples, k: Array, until: Array, s: Array, limit: int = 64) -> Array:
+    """How many samples lie up to the time `until` of segment k, if s do so already.
+
+    A bisection that begins where the samples would be if they were evenly spread.
     """
-    total, lanes = at.tau.shape[-1], s.shape[0]
+    low, high, total = jnp.maximum(s, pick(at.first, k)), pick(at.first, k + 1), at.due.shape[-1]
+    soon = pick(at.due, jnp.minimum(low, total - 1))
+    ahead = jnp.clip(pick(at.density, k) * (until - soon), -1.0, jnp.asarray(total, until.dtype))
+    guess = low + jnp.floor(ahead).astype(jnp.int32)
+
+    def unfinished(carry):
+        return jnp.any(carry[0] < carry[1]) & (carry[2] < limit)
+
+    def narrow(carry):
+        low, high, turn = carry
+        middle = jnp.where(turn < 2, jnp.clip(guess + turn, low, high - 1), (low + high) >> 1)
+        inside = (low < high) & (pick(at.due, jnp.clip(middle, 0, total - 1)) <= until)
+        return jnp.where(inside, middle + 1, low), jnp.where(inside | (low >= high), high, middle), turn + 1
+
+    return lax.while_loop(unfinished, narrow, (low, jnp.maximum(low, high), jnp.zeros((), jnp.int32)))[0]
+
+
+def reached(page: Page, count: Array, total: int) -> Array:
+    """For each of `total` samples and each lane the row in which it lies, -1 if none begins there, (S, lanes)."""
+    lanes = page.s.shape[1]
     lane = jnp.arange(lanes, dtype=jnp.int32)
 
-    def look(r, carry):
-        s, rows = carry
-        code, tau, h = page.code[r], page.more[r, 0], page.more[r, 1]
-        k, kind = code >> 2, code & 3
-        until = lax.stop_gradient(jnp.where(kind == START, tau, tau + h))
-        found = jnp.where(kind == ENDED, pick(at.first, k + 1), _count(at, k, until))
-        found = jnp.where(kind == REJECTED, s, jnp.maximum(s, found))
-        rows = rows.at[jnp.where(found > s, s, total), lane].set(r, mode="drop")
-        return found, rows
+    def look(r, rows):
+        before, after = page.s[r], page.s[r + 1]
+        return rows.at[jnp.where(after > before, before, total), lane].set(r, mode="drop")
 
-    s, rows = lax.fori_loop(0, count, look, (s, jnp.full((total, lanes), -1, jnp.int32)))
-    return rows, s
+    return lax.fori_loop(0, count, look, jnp.full((total, lanes), -1, jnp.int32))
 
 
-def _count(at: Samples, k: Array, until: Array) -> Array:
-    """How many samples lie before `until` in segment k or in a segment before it: a bisection."""
-    low, high = pick(at.first, k), pick(at.first, k + 1)
-    total = at.due.shape[-1]
-
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) >> 1
-        passed = (low < high) & (pick(at.due, jnp.minimum(middle, total - 1)) <= until)
-        return jnp.where(passed, middle + 1, low), jnp.where(passed, high, middle)
-
-    return lax.fori_loop(0, total.bit_length(), halve, (low, high))[0]
-
-
-def collect(at: Samples, page: Page, count: Array, s: Array, out: Array) -> tuple[Array, Array]:
-    """The states (S, n, lanes) with those filled in that lie in this page, and s behind it."""
-    rows, after = reached(at, page, count, s)
+def collect(at: Samples, page: Page, count: Array, out: Array) -> Array:
+    """The states (S, n, lanes) with those filled in that lie in this page."""
+    rows, s, after = reached(page, count, out.shape[0]), page.s[0], page.s[count]
 
     def one(j, carry):
         row, out = carry
@@ -123,7 +134,7 @@ def collect(at: Samples, page: Page, count: Array, s: Array, out: Array) -> tupl
         return row, out.at[j].set(jnp.where(here[None], value, out[j]))
 
     begin = jnp.full_like(s, -1)
-    return lax.fori_loop(jnp.min(s), jnp.max(after), one, (begin, out))[1], after
+    return lax.fori_loop(jnp.min(s), jnp.max(after), one, (begin, out))[1]
 
 
 def lookup(page: Page, row: Array) -> tuple[Array, Array, Array]:
@@ -149,9 +160,9 @@ def tau_of(at: Samples, j: Array) -> Array:
     return at.tau[j] if at.tau.ndim == 1 else at.tau[:, j]
 
 
-def spread(at: Samples, page: Page, count: Array, s: Array, seeds: Array) -> tuple[Array, Array, Array]:
+def spread(at: Samples, page: Page, count: Array, seeds: Array) -> tuple[Array, Array, Array]:
     """The transpose of `collect`: from seeds (S, n, lanes) to those of page.y, page.more and at.tau."""
-    rows, after = reached(at, page, count, s)
+    rows, s, after = reached(page, count, seeds.shape[0]), page.s[0], page.s[count]
     lane = jnp.arange(s.shape[0], dtype=jnp.int32)
 
     def add(table, values, row):

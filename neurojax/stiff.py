@@ -18,16 +18,30 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from neurojax._drive import Drive, Segment, Track, first_segment, over_ports, pieces, segment_at, track
-from neurojax._rodas import Slopes, Step, rodas4, slopes, stiffness_growth
-from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, collect, samples, write
+from neurojax._drive import Drive, Segment, Track, first_segment, over_ports, pick, pieces, segment_at, track
+from neurojax._rodas import Slopes, Step, curve_error, rodas4, slopes, stiffness_growth
+from neurojax._samples import (
+    ACCEPTED,
+    ENDED,
+    REJECTED,
+    START,
+    Page,
+    Samples,
+    blank,
+    close,
+    collect,
+    passed,
+    samples,
+    write,
+)
 
-RUNNING, TOO_MANY, TOO_SMALL = 0, 1, 2
+RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 MEANING = {
     TOO_MANY: "more than max_steps steps were needed",
-    TOO_SMALL: "the step size vanished (the state runs away, or a rate is not finite)",
+    TOO_SMALL: "the step size vanished (the state runs away)",
+    NOT_FINITE: "the rate or its derivative is not finite",
 }
 MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
@@ -65,7 +79,10 @@ class Control:
 
 
 class Lanes(NamedTuple):
-    """What every lane carries from step to step."""
+    """What every lane carries from step to step; where `stale`, its slopes are still to be found.
+
+    s: samples passed. eighth: of the error of the last accepted step, the eighth root.
+    """
 
     k: Int[Array, " lanes"]
     tau: Float[Array, " lanes"]
@@ -74,8 +91,17 @@ class Lanes(NamedTuple):
     eighth: Float[Array, " lanes"]
     y: Float[Array, "n lanes"]
     slopes: Slopes
+    s: Int[Array, " lanes"]
     tried: Int[Array, " lanes"]
     code: Int[Array, " lanes"]
+    stale: Bool[Array, " lanes"]
+
+
+class Place(NamedTuple):
+    """Where the lanes are: pieces of the waveform and samples."""
+
+    table: Track
+    at: Samples
 
 
 class Move(NamedTuple):
@@ -85,7 +111,6 @@ class Move(NamedTuple):
     h: Array
     end: Array
     accepted: Array
-    starting: Array
     step: Step
 
 
@@ -104,7 +129,6 @@ class Book(NamedTuple):
     count: Array
     last: Array
     lanes: Lanes
-    passed: Array
 
 
 def control(lanes: int, states: int, max_steps: int, page: int = PAGE) -> Control:
@@ -136,50 +160,47 @@ def integrate(
 
 def run(equations, members, axes, drive, y0, rtol, atol, how: Control, booked: bool = False):
     """`integrate`, which also keeps what the adjoint needs."""
-    table, at, lanes = track(drive), samples(drive), begin(drive, y0)
-    passed = jnp.zeros_like(lanes.k)
+    place, lanes = Place(track(drive), samples(drive)), begin(drive, y0)
     out = jnp.full((drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
     room = how.max_steps // how.rows + 2 if booked else 0
-    book = jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), (lanes, passed))
+    book = jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), lanes)
 
     def unfinished(carry):
-        return jnp.any(is_active(carry[0], table))
+        return jnp.any(is_active(carry[0], place.table))
 
     def turn(carry):
-        lanes, passed, out, page, _, book, number = carry
+        lanes, out, page, _, book, number = carry
         if booked:
-            book = jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, number, 0), book, (lanes, passed))
-        lanes, page, count = fill(equations, members, axes, table, lanes, page, rtol, atol, how)
-        out, passed = collect(at, page, count, passed, out)
-        return lanes, passed, out, page, count, book, number + 1
+            book = jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, number, 0), book, lanes)
+        lanes, page, count = fill(equations, members, axes, place, lanes, page, rtol, atol, how)
+        return lanes, collect(place.at, page, count, out), page, count, book, number + 1
 
     none = jnp.zeros((), jnp.int32)
-    carry = (lanes, passed, out, blank(how.rows, y0, booked), none, book, none)
-    lanes, _, out, page, count, book, number = lax.while_loop(unfinished, turn, carry)
-    return Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code), Book(page, count, number - 1, *book)
+    carry = (lanes, out, blank(how.rows, y0, booked), none, book, none)
+    lanes, out, page, count, book, number = lax.while_loop(unfinished, turn, carry)
+    return Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code), Book(page, count, number - 1, book)
 
 
-def fill(equations, members, axes, table: Track, lanes: Lanes, page: Page, rtol, atol, how: Control):
+def fill(equations, members, axes, place: Place, lanes: Lanes, page: Page, rtol, atol, how: Control):
     """Steps of all lanes until the page is full or all are done: (lanes, page, rows written)."""
 
     def going(carry):
         lanes, _, row = carry
-        return (row < how.rows) & jnp.any(is_active(lanes, table))
+        return (row < how.rows) & jnp.any(is_active(lanes, place.table))
 
     def once(carry):
         now, page, row = carry
-        active = is_active(now, table)
-        following, move = attempt(equations, members, axes, table, now, active, rtol, atol, how)
+        active = is_active(now, place.table)
+        following, move = attempt(equations, members, axes, place, now, active, rtol, atol, how)
         kind = jnp.where(move.accepted, jnp.where(move.end, jnp.int32(ENDED), jnp.int32(ACCEPTED)), jnp.int32(REJECTED))
-        kind = jnp.where(move.starting & active, jnp.int32(START), kind)
+        kind = jnp.where(now.stale & active, jnp.int32(START), kind)
         # What is not a step must not put a NaN beside a zero weight.
-        counts = move.accepted
-        calm = jax.tree.map(lambda a: jnp.where(counts, a, jnp.zeros_like(a)), move.step)
-        h = jnp.where(counts, move.h, jnp.ones_like(move.h))
-        return following, write(page, row, now.y, now.tau, h, calm, 4 * now.k + kind), row + 1
+        calm = jax.tree.map(lambda a: jnp.where(move.accepted, a, jnp.zeros_like(a)), move.step)
+        h = jnp.where(move.accepted, move.h, jnp.ones_like(move.h))
+        return following, write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind), row + 1
 
     lanes, page, count = lax.while_loop(going, once, (lanes, page, jnp.zeros((), jnp.int32)))
-    return lanes, page._replace(y=lax.dynamic_update_index_in_dim(page.y, lanes.y, count, 0)), count
+    return lanes, close(page, count, lanes.y, lanes.s), count
 
 
 def begin(drive: Drive, y0: Array) -> Lanes:
@@ -189,34 +210,52 @@ def begin(drive: Drive, y0: Array) -> Lanes:
     first = first_segment(drive, lanes)
     empty = Slopes(*(jnp.zeros((n, *m, lanes), dtype) for m in ((), (n,), (math.prod(ports),))))
     h = lax.stop_gradient(1e-3 * segment_at(track(drive), first).length)
-    return Lanes(first, zero, zero, h, jnp.ones(lanes, dtype), y0, empty, none, none)
+    return Lanes(first, zero, zero, h, jnp.ones(lanes, dtype), y0, empty, none, none, none, none == 0)
 
 
 def is_active(lanes: Lanes, table: Track) -> Array:
     return (lanes.k < pieces(table)) & (lanes.code == RUNNING)
 
 
-def attempt(equations, members, axes, table: Track, lanes: Lanes, active, rtol, atol, how: Control):
-    """One step of every active lane, accepted or not; the very first only finds the slopes at the start."""
-    segment, starting = segment_at(table, lanes.k), lanes.tried == 0
+def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control):
+    """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes."""
+    segment, starting = segment_at(place.table, lanes.k), lanes.stale
     size, end = _size(lanes, segment)
     y, tau = lanes.y, lanes.tau
     h, step = advance(equations, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
     ahead = jnp.where(starting[None], y, step.y)
     v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
-    v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.beyond, v)
+    v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
     found = slopes_at(equations, axes)(members, ahead, v)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
     growth = _growth(equations, members, axes, lanes.slopes.jacobian, found.jacobian, h)
-    growth = lax.stop_gradient(jnp.where(end, jnp.zeros_like(growth), growth))
+    growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
     finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
-    accepted = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
-    move = Move(segment, h, end, accepted, starting, step)
-    following = _after(table, lanes, move, active, error, growth, finite, how)
-    kept = accepted | (active & starting)
+    fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
+    first = _first_sample(place.at, lanes, h)
+    between = jnp.max(curve_error(y, step, h[None] * found.rate) / allowed, axis=0)
+    if equations.mass is not None:
+        # There `rate` is no slope of the state.
+        between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
+    cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
+    move = Move(segment, h, end, fine & ~cut, step)
+    following = _after(place, lanes, move, active, error, growth, finite, how)
+    # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
+    # before the end of a segment, which would be taken for it.
+    to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
+    following = following._replace(h=jnp.where(cut, to, following.h))
+    kept = move.accepted | (active & starting)
     return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
+
+
+def _first_sample(at: Samples, lanes: Lanes, h: Array) -> Array:
+    """Where in a step its first sample lies, in parts of it; beyond 1 if there is none."""
+    total = at.tau.shape[-1]
+    since = pick(at.tau, jnp.minimum(lanes.s, total - 1)) - lanes.tau
+    there = (lanes.s < pick(at.first, lanes.k + 1)) & (since > 0)
+    return jnp.where(there, since / h, jnp.full_like(h, 2.0))
 
 
 def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
@@ -269,9 +308,9 @@ def _size(lanes: Lanes, segment: Segment) -> tuple[Array, Array]:
     return size, size >= remaining
 
 
-def _after(table: Track, lanes: Lanes, move: Move, active, error, growth, finite, how: Control) -> Lanes:
+def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite, how: Control) -> Lanes:
     """The lanes after a step: time, next step size (PI control), result code; the slopes as before."""
-    accepted, ended, starting = move.accepted, move.accepted & move.end, move.starting
+    accepted, ended, starting = move.accepted, move.accepted & move.end, lanes.stale
     # Powers of two as roots: error^(-3/16) times that of the step before to the 1/8.
     eighth = jnp.sqrt(jnp.sqrt(jnp.sqrt(error)))
     grow = jnp.minimum(0.9 * lanes.eighth / (eighth * jnp.sqrt(eighth)), GROWTH / (growth + 1e-30))
@@ -285,19 +324,30 @@ def _after(table: Track, lanes: Lanes, move: Move, active, error, growth, finite
     rest = lax.stop_gradient(moved - (tau - lanes.tau))
     zero = jnp.zeros_like(tau)
     tried = lanes.tried + active.astype(jnp.int32)
-    small = jnp.asarray(1e-20 if tau.dtype == jnp.float64 else 1e-14, tau.dtype)
-    vanished = active & ~starting & ~ended & (move.h < small * move.segment.length)
-    code = jnp.where(vanished, jnp.int32(TOO_SMALL), lanes.code)
-    last = ended & (move.segment.following >= pieces(table))
-    code = jnp.where(active & (tried >= how.max_steps) & ~last, jnp.int32(TOO_MANY), code)
+    vanished = active & ~starting & ~ended & (move.h < _least(lanes.tau, move.segment.length))
+    code = jnp.where(vanished, jnp.where(finite, jnp.int32(TOO_SMALL), jnp.int32(NOT_FINITE)), lanes.code)
+    following = move.segment.following
+    over = following >= pieces(place.table)
+    code = jnp.where(active & (tried >= how.max_steps) & ~(ended & over), jnp.int32(TOO_MANY), code)
+    until = lax.stop_gradient(jnp.where(starting, lanes.tau, lanes.tau + move.h))
+    s = passed(place.at, lanes.k, until, lanes.s)
+    s = jnp.where(ended, pick(place.at.first, lanes.k + 1), s)
     return Lanes(
-        jnp.where(ended, move.segment.following, lanes.k),
+        jnp.where(ended, following, lanes.k),
         jnp.where(ended, zero, jnp.where(accepted, tau, lanes.tau)),
         jnp.where(ended, zero, jnp.where(accepted, rest, lanes.rest)),
         jnp.where(active & ~starting, h, lanes.h),
         jnp.where(accepted, eighth, lanes.eighth),
         jnp.where(accepted, move.step.y, lanes.y),
         lanes.slopes,
+        jnp.where(accepted | (active & starting), s, lanes.s),
         tried,
         code,
+        jnp.where(active, ended & (following != lanes.k + 1) & ~over, lanes.stale),
     )
+
+
+def _least(tau: Array, length: Array) -> Array:
+    """Steps below this no longer move the compensated clock; at the start of a segment that is far below its length."""
+    clock, start = (1e-20, 1e-60) if tau.dtype == jnp.float64 else (1e-14, 1e-25)
+    return jnp.maximum(clock * tau, start * length)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity, state_variable
-from physics.smooth import blend, limexp, limsinh
+from physics.smooth import end_stops, limexp, limsinh
 
 _DU = "Du 2017, supplementary table 1 (public port)"
 
@@ -55,7 +55,7 @@ class Wox(AbstractDevice):
         del env
         shrinking = 1 - limexp(-self.window * x.w)
         growing = 1 - limexp(self.window * (x.w - 1))
-        drive = self.lam * limsinh(self.eta * v) * blend(shrinking, growing, v, self.v_s)
+        drive = self.lam * limsinh(self.eta * v) * end_stops(v, growing, shrinking, self.v_s)
         return Wox.State(w=drive - (x.w - self.w_min) / self.tau * limexp(-self.persistence * x.w))
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:

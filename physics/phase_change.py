@@ -218,7 +218,9 @@ class PhaseChangeCell(AbstractDevice):
     def front_velocity(self, u: Real, temperature: Real) -> Real:
         """du/dt (m/s): growth stops smoothly at u = 0, melting at u = u_max."""
         v_g = self.growth_velocity(temperature)
-        g = u / (jnp.sqrt(u * u + self.u_guard**2) + self.u_eps)
+        # Below zero, where a solver may look, crystal grows back to zero, but nothing melts away from it.
+        shown = jnp.where(v_g < 0, self._thickness(u), u)
+        g = shown / (jnp.sqrt(shown * shown + self.u_guard**2) + self.u_eps)
         molten = _above(temperature - self.t_m, self.melt_width)
         wall = 1 - (u / self.u_max) ** WALL_POWER
         # v_g is zero where the branches meet, so the choice leaves no jump.

@@ -1,0 +1,214 @@
+"""What is compared, and what counts as a wrong answer, when devices are drawn at random (`draws.py`).
+
+    error = max over samples and states of |x - x_ref| / (atol + rtol |x_ref|)
+
+in units of the tolerance that a user asked for; x_ref is the same lane at a thousandth of the tolerance, and the
+reference itself is compared with SciPy's LSODA on some lanes. Up to 100 an answer is right.
+
+Beyond that it depends on whether the question can be answered to the tolerance at all. Where a device runs away, sits
+on an unstable equilibrium or forgets exponentially, the exact solution itself turns an error of one tolerance into a
+large one, whatever the solver. So a suspect lane is solved again at the reference tolerance, exactly, but for a
+problem that differs from the given one by no more than the tolerance:
+
+    parameters, ambient temperature and voltages   times 1 +- rtol (random signs)
+    state at the start                             plus (atol + rtol |x|), inwards
+    every segment                                  adds (atol + rtol |x|) to every state, inwards, as a constant rate
+
+RESPONSES such problems are solved, and the largest deviation of any of them from the reference up to each sample is
+the response of the lane at that sample, in units of the tolerance. An answer is a silent wrong answer if ok and, at
+any sample, error > 100 max(1, response). Both numbers are reported, with how many lanes were excused.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from draws import Draws, draw
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+from scipy.integrate import solve_ivp
+
+from neurojax.simulate import Members, member_axes, solve, start_states
+from neurojax.stiff import Drive
+from physics.device import AbstractDevice, Environment
+from physics.quantity import parameters
+
+RTOL, ATOL = 1e-6, 1e-8
+SHARPER = 1e-3
+"""The tolerance of the reference over that of the answer."""
+LIMIT = 100.0
+RESPONSES = 16
+
+
+class Answer(NamedTuple):
+    """States (lanes, samples, n), steps and result codes (lanes,)."""
+
+    x: np.ndarray
+    steps: np.ndarray
+    code: np.ndarray
+
+
+class Wrong(NamedTuple):
+    """A suspect lane: error in units of the tolerance, the response there, and whether it counts as wrong."""
+
+    lane: int
+    error: float
+    response: float
+    wrong: bool
+
+
+class Outcome(NamedTuple):
+    """Of one device: how many draws, errors of the lanes, suspects, codes and steps."""
+
+    draws: int
+    errors: np.ndarray
+    suspects: list[Wrong]
+    code: np.ndarray
+    steps: np.ndarray
+    unknown: int
+
+
+class Disturbed(eqx.Module):
+    """A device to which every segment of the waveform adds one tolerance; its rate is the last of the "voltages"."""
+
+    device: AbstractDevice
+    env: Environment
+    rtol: Array
+    atol: Array
+
+    def rate(self, x: Any, v: Array) -> Any:
+        flow = self.device.rate(x, v[:-1].reshape(self.device.port_shape), self.env)
+        middle = [0.5 * (p.bounds[0] + p.bounds[1]) for p in parameters(x).values()]
+        inwards = jax.tree.map(
+            lambda a, m: jnp.where(a < m, 1.0, -1.0), x, jax.tree.unflatten(jax.tree.structure(x), middle)
+        )
+        add = jax.tree.map(lambda a, s: v[-1] * s * (self.atol + self.rtol * jnp.abs(a)), x, inwards)
+        return jax.tree.map(jnp.add, flow, add)
+
+
+@eqx.filter_jit
+def _solve(members: Any, drive: Drive, x0: Any, rtol: Array, atol: Array, max_steps: int):
+    xs, steps, code = solve(members, member_axes(members), drive, x0, (rtol, atol), max_steps, "forward")
+    return jnp.stack(jax.tree.leaves(xs), axis=-1), steps, code
+
+
+def start(drawn: Draws) -> Any:
+    members = Members(drawn.device, drawn.env, None)
+    return start_states(members, member_axes(members), None, drawn.drive.t.shape[0])
+
+
+def answer(drawn: Draws, rtol: float = RTOL, atol: float = ATOL, max_steps: int = 2**16) -> Answer:
+    """All lanes in one run."""
+    members, x0, drive = Members(drawn.device, drawn.env, None), start(drawn), drawn.drive
+    found = _solve(members, drive, x0, *(jnp.asarray(a, drive.t.dtype) for a in (rtol, atol)), max_steps)
+    return Answer(*(np.asarray(a) for a in found))
+
+
+def reference(drawn: Draws) -> Answer:
+    return answer(drawn, SHARPER * RTOL, SHARPER * ATOL, 2**18)
+
+
+def errors(x: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """(lanes, samples) in units of the tolerance, the worst of the states."""
+    return np.max(np.abs(x - exact) / (ATOL + RTOL * np.abs(exact)), axis=-1)
+
+
+def response(drawn: Draws, lane: int, seed: int = 0) -> np.ndarray:
+    """(samples,) how far exact solutions of problems that differ by a tolerance lie apart, in units of it."""
+    rng = np.random.default_rng(seed)
+    many = jax.tree.map(lambda a: jnp.repeat(a[lane : lane + 1], RESPONSES + 1, axis=0), drawn)
+
+    def off(a):
+        # The first lane is the reference.
+        signs = rng.choice([-1.0, 1.0], a.shape)
+        signs[0] = 0.0
+        return a * jnp.asarray(1 + RTOL * signs)
+
+    device, env, v = jax.tree.map(off, (many.device, many.env, many.drive.v))
+    drive = many.drive._replace(v=v)
+    x0 = start(Draws(device, env, drive))
+    members = Disturbed(device, env, jnp.asarray(RTOL), jnp.asarray(ATOL))
+    x, _, code = _solve(members, _disturbed(drive), x0, *(jnp.asarray(SHARPER * a) for a in (RTOL, ATOL)), 2**18)
+    x, code = np.asarray(x), np.asarray(code)
+    away = errors(x[1:], x[:1])[code[1:] == 0]
+    return np.maximum.accumulate(np.max(away, axis=0)) if len(away) and code[0] == 0 else np.full(x.shape[1], np.nan)
+
+
+def _disturbed(drive: Drive) -> Drive:
+    """Every segment with two knots of its own and one over its length as a further port; nothing for the first lane."""
+    t, v = np.asarray(drive.t), np.asarray(drive.v)
+    twice = lambda a: np.stack([a[:, :-1], a[:, 1:]], axis=2).reshape(a.shape[0], -1, *a.shape[2:])  # noqa: E731
+    lengths = np.repeat(np.diff(t, axis=1), 2, axis=1)
+    add = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1.0), 0.0)
+    add[0] = 0.0
+    volts = twice(v).reshape(len(t), add.shape[1], -1)
+    return Drive(jnp.asarray(twice(t)), jnp.asarray(np.concatenate([volts, add[..., None]], axis=-1)), drive.ts)
+
+
+def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 128) -> Outcome:
+    """Draw, solve, compare: `size` lanes of a device in runs of `chunk`."""
+    parts = [_compare(draw(device, min(chunk, size - k), seed + k), k) for k in range(0, size, chunk)]
+    code, steps = (np.concatenate([getattr(p, name) for p in parts]) for name in ("code", "steps"))
+    suspects = [w for p in parts for w in p.suspects]
+    return Outcome(
+        size, np.concatenate([p.errors for p in parts]), suspects, code, steps, sum(p.unknown for p in parts)
+    )
+
+
+def _compare(drawn: Draws, first: int) -> Outcome:
+    found, exact = answer(drawn), reference(drawn)
+    off = errors(found.x, exact.x)
+    known = (found.code == 0) & (exact.code == 0)
+    suspects = []
+    for lane in np.flatnonzero(known & ~(off.max(axis=1) <= LIMIT)):
+        allowed = LIMIT * np.maximum(1.0, np.nan_to_num(response(drawn, lane)))
+        at = int(np.nanargmax(off[lane] / allowed))
+        suspects.append(
+            Wrong(
+                first + int(lane), float(off[lane, at]), float(allowed[at] / LIMIT), bool(off[lane, at] > allowed[at])
+            )
+        )
+    unknown = int(np.sum((found.code == 0) & (exact.code != 0)))
+    return Outcome(len(off), np.where(known, off.max(axis=1), np.nan), suspects, found.code, found.steps, unknown)
+
+
+def by_scipy(drawn: Draws, lane: int, rtol: float = 1e-11, atol: float = 1e-13) -> np.ndarray:
+    """States (samples, n) of one lane by LSODA, from knot to knot; raises RuntimeError where it fails."""
+    device, env, drive = jax.tree.map(lambda a: a[lane], drawn)
+    flat, unravel = ravel_pytree(device.init(env))
+    rate, jacobian = _compiled(jax.tree.structure(device), unravel)
+    t, v, ts = (np.asarray(a) for a in drive)
+    found, y = np.full((len(ts), len(flat)), np.nan), np.asarray(flat)
+    found[ts <= t[0]] = y
+    for k in np.flatnonzero(np.diff(t) > 0):
+        inside, length = (ts > t[k]) & (ts <= t[k + 1]), t[k + 1] - t[k]
+        # Time in parts of the segment: counted from its own knot, and of order one.
+        where = np.concatenate([(ts[inside] - t[k]) / length, [1.0]])
+        flow, slope = (_over(f, device, env, length, v[k], v[k + 1]) for f in (rate, jacobian))
+        options = dict(method="LSODA", t_eval=np.unique(where), rtol=rtol, atol=atol, jac=slope)
+        got = solve_ivp(flow, (0.0, 1.0), y, **options)
+        if got.status < 0 or not np.isfinite(got.y).all():
+            raise RuntimeError(f"SciPy failed at t = {t[k] + got.t[-1] * length:g} s: {got.message}")
+        found[inside] = got.y.T[np.searchsorted(got.t, where[:-1])]
+        y = got.y[:, -1]
+    return found
+
+
+def _over(f: Any, device: Any, env: Any, length: float, before: np.ndarray, after: np.ndarray) -> Any:
+    """f(s, y) of SciPy, s being the part of a segment of that length with those voltages at its ends."""
+    return lambda s, y: length * np.asarray(f(device, env, y, jnp.asarray(before + (after - before) * s)))
+
+
+_KEPT: dict[Any, Any] = {}
+
+
+def _compiled(key: Any, unravel: Any) -> Any:
+    if key not in _KEPT:
+
+        def rate(device, env, y, v):
+            return ravel_pytree(device.rate(unravel(y), v, env))[0]
+
+        _KEPT[key] = jax.jit(rate), jax.jit(jax.jacfwd(rate, 2))
+    return _KEPT[key]
