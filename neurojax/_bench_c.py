@@ -3,8 +3,9 @@
     reference = build(members, block=64)                 the C of this device, written and compiled on the spot
     answer = reference.run(wave, ts, rtol, atol)         states at the samples, as `simulate` gives them
 
-The loop is `_bench_c.c`, by hand; rates, slopes and stages come as text from `_bench_ctext.py`. What depends on parameters alone is computed once a device. All loops over lanes vectorise, the
-exponentials in them too where the C library has vectors of them.
+The loop is `_bench_c.c`, by hand; rate, slopes and stages come as text from `_bench_ctext.py`. What depends on
+parameters alone is computed once a device. All loops over lanes vectorise, the exponentials in them too where the C
+library has vectors of them.
 """
 
 import ctypes

@@ -48,12 +48,13 @@ def write(
     known: Mapping[Node, str] | None = None,
     name: Callable[[int], str] = "t{}".format,
     refer: Callable[[str], str] = str,
+    symbol: Callable[[str], str] = str,
 ) -> Listing:
     """The roots in a dialect.
 
     Args:
-        known: nodes that are there already, by name; inputs that are not in it go by their own.
-        name: of the k-th assignment. refer: how an assigned name is read, V(name) for a node of a netlist.
+        known: nodes that are there already, as they are read. symbol: how an input is read.
+        name: of the k-th assignment. refer: how that is read, V(name) for a node of a netlist.
     """
     roots = list(roots)
     spelled: dict[Node, str] = dict(known or {})
@@ -62,7 +63,7 @@ def write(
     sizes: dict[Node, int] = {}
     lines: list[tuple[str, str]] = []
     for node in order:
-        spelled[node] = _spell(node, dialect, spelled)
+        spelled[node] = symbol(node.value) if node.op == "input" else _spell(node, dialect, spelled)
         size = sizes[node] = 0 if node.is_leaf else 1 + sum(sizes.get(a, 0) for a in node.args)
         wanted = size >= dialect.longest or (uses[node] > 1 and size >= dialect.share)
         if wanted and not node.is_boolean:
@@ -113,8 +114,6 @@ def _uses(order: list[Node], roots: list[Node]) -> dict[Node, int]:
 
 
 def _spell(node: Node, dialect: Dialect, spelled: Mapping[Node, str]) -> str:
-    if node.op == "input":
-        return node.value
     if node.op == "const":
         return dialect.number(node.value)
     return dialect.forms[node.op].format(*(spelled[a] for a in node.args))
@@ -178,6 +177,11 @@ def _pow(g: Graph, x: Node, y: Node) -> Node:
     return g.make("exp", g.make("mul", y, g.make("log", g.make("max", x, 1e-300))))
 
 
+def _sqrt(g: Graph, x: Node) -> Node:
+    """Of x > 0: an iteration that passes through x < 0 on its way is not stopped there."""
+    return g.make("sqrt", g.make("max", x, 1e-60))
+
+
 def _number(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
@@ -191,7 +195,7 @@ NGSPICE = Dialect(
     _COMMON | {f: f"{f}({{0}})" for f in _FUNCTIONS} | {"abs": "abs({0})", "sign": "sgn({0})", "log": "ln({0})"}
     | {"max": "max({0}, {1})", "min": "min({0}, {1})", "not": "(!({0}))"},
     _number,
-    {"expm1": _expm1, "log1p": _log1p, "cbrt": _cbrt, "pow": _pow,
+    {"expm1": _expm1, "log1p": _log1p, "cbrt": _cbrt, "pow": _pow, "sqrt": _sqrt,
      "exp2": lambda g, x: g.make("exp", g.make("mul", math.log(2), x))},
     share=60,
     longest=2000,
