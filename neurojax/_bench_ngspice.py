@@ -28,7 +28,7 @@ from physics.device import AbstractDevice, Environment
 
 JUMP = 1e-9
 """Time that a jump takes in a piecewise linear source, which must not go back or stand still; part of the whole."""
-SHARES = (15, 30, 60)
+SHARES = (15, 30, 60, 200)
 """Sizes from which shared expressions become nodes, tried in turn: the first is up to ten times faster, as ngspice
 differentiates all that is written out, but its Newton iteration runs away more easily with more nodes."""
 
