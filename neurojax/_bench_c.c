@@ -23,6 +23,23 @@
 #define RESTORE
 #endif
 
+/* The functions of vectors hand arguments that over- or underflow to slow scalar ones. Below ln(EPSILON / 8) expm1
+   is -1 to rounding. Not constants, or the compiler would pull them out of the call; not a number goes through. */
+real exp_least = -EXP_RANGE, exp_most = EXP_RANGE, expm1_least = EXPM1_LEAST;
+static inline real within(real x, real lo, real hi) { return x < lo ? lo : x > hi ? hi : x; }
+static inline real soft_exp(real x) { return EXP(within(x, exp_least, exp_most)); }
+static inline real soft_expm1(real x) { return EXPM1(within(x, expm1_least, exp_most)); }
+
+/* Where all is finite; larger and smaller let pass what is not a number. */
+static inline real above(real a, real b) { return a > b ? a : b; }
+static inline real below(real a, real b) { return a < b ? a : b; }
+
+/* 1 for what is not finite: by its bits. */
+static inline real broken(real x) {
+    bits pattern = ((union { real number; bits pattern; }){x}).pattern;
+    return (pattern & EXPONENT) == EXPONENT ? 1 : 0;
+}
+
 enum {
     TAU, REST, H, PREVIOUS, LENGTH, MOST, WINDOW, NEXT, STARTING,
     V, SLOPE = V + PORTS, BEYOND = SLOPE + PORTS,
@@ -36,7 +53,7 @@ static real Y1[STATES][BLOCK] LANES, V1[PORTS][BLOCK] LANES;
 static real F1[STATES][BLOCK] LANES, J1[STATES * STATES][BLOCK] LANES, D1[STATES * PORTS][BLOCK] LANES;
 static real U[6][STATES][BLOCK] LANES, DRIFT[STATES][BLOCK] LANES, INVERSE[STATES * STATES][BLOCK] LANES;
 static real NEW[STATES][BLOCK] LANES, BEND[STATES][BLOCK] LANES, TWIST[STATES][BLOCK] LANES;
-static real SIZE[BLOCK] LANES, END[BLOCK] LANES, OK[BLOCK] LANES, ERROR[BLOCK] LANES, GROWN[BLOCK] LANES;
+static real SIZE[BLOCK] LANES, END[BLOCK] LANES, OK[BLOCK] LANES, ERROR[BLOCK] LANES, WRONG[BLOCK] LANES;
 static real STIFF0[BLOCK] LANES, STIFF1[BLOCK] LANES;
 static long id[BLOCK], at[BLOCK], sample[BLOCK];
 static int tried[BLOCK];
@@ -90,7 +107,7 @@ static void enter_device(const Job *job, int l, long device) {
 /* How far this step may go, and whether that is the end of the segment. */
 static void choose_size(int n) {
     EACH {
-        real left = L[LENGTH][l] - L[TAU][l], size = smaller(L[H][l], L[MOST][l]);
+        real left = L[LENGTH][l] - L[TAU][l], size = below(L[H][l], L[MOST][l]);
         real window = L[WINDOW][l] - L[TAU][l];
         size = size > (real)0.95 * left ? left : size;
         size = (window > 0) & (window < size) ? window : size;
@@ -104,7 +121,7 @@ static void stiffness(int n, real (*jacobian)[BLOCK], real *out) {
         EACH {
             real sum = ABS(jacobian[i * STATES][l]);
             for (int k = 1; k < STATES; k++) sum += ABS(jacobian[i * STATES + k][l]);
-            out[l] = i ? larger(out[l], sum) : sum;
+            out[l] = i ? above(out[l], sum) : sum;
         }
     }
 }
@@ -113,11 +130,10 @@ static void stiffness(int n, real (*jacobian)[BLOCK], real *out) {
 static void judge(int n, real rtol, real atol) {
     for (int i = 0; i < STATES; i++) {
         EACH {
-            real allowed = atol + rtol * larger(ABS(L[Y + i][l]), ABS(NEW[i][l]));
-            real error = ABS(U[5][i][l]) / allowed;
-            /* not a number stays so, as it is never smaller */
-            ERROR[l] = i && !(error > ERROR[l]) && error == error ? ERROR[l] : error;
-            ERROR[l] = ABS(F1[i][l]) <= HUGE_REAL ? ERROR[l] : HUGE_REAL;
+            real allowed = atol + rtol * above(ABS(L[Y + i][l]), ABS(NEW[i][l]));
+            real error = ABS(U[5][i][l]) / allowed, lost = broken(U[5][i][l]) + broken(F1[i][l]) + broken(NEW[i][l]);
+            ERROR[l] = i ? above(ERROR[l], error) : error;
+            WRONG[l] = i ? WRONG[l] + lost : lost;
         }
     }
     stiffness(n, L + J, STIFF0);
@@ -126,22 +142,21 @@ static void judge(int n, real rtol, real atol) {
         real scale = (real)GAMMA * SIZE[l];
         real growth = ABS(LOG((1 + scale * STIFF1[l]) / (1 + scale * STIFF0[l])));
         growth = END[l] > 0 ? 0 : growth;
-        real wrong = ERROR[l] < HUGE_REAL ? 0 : 1;
-        wrong = growth <= HUGE_REAL ? wrong : 1;
-        real floored = larger(ERROR[l], (real)1e-8);
+        real wrong = WRONG[l] + broken(growth);
+        real floored = above(ERROR[l], (real)1e-8);
         real error = wrong > 0 ? (real)1e8 : floored;
         real ok = error <= 1 ? 1 - L[STARTING][l] : 0;
         ok = growth <= (real)(1.5 * GROWTH) ? ok : 0;
         real logarithm = LOG(error);
         real grow = (real)0.9 * EXP((real)-0.175 * logarithm + (real)0.1 * L[PREVIOUS][l]);
-        grow = smaller(grow, (real)GROWTH / (growth + (real)1e-30));
-        grow = smaller(larger(grow, (real)0.2), 6);
-        real back = smaller(grow, (real)0.9);
+        grow = below(grow, (real)GROWTH / (growth + (real)1e-30));
+        grow = below(above(grow, (real)0.2), 6);
+        real back = below(grow, (real)0.9);
         grow = ok > 0 ? grow : back;
         grow = wrong > 0 ? (real)0.1 : grow;
         /* a step cut short by a knot or a sample says nothing against the longer one */
         real before = L[H][l], size = SIZE[l] * grow, least = ok * (grow > 1 ? before : 0);
-        size = larger(size, least);
+        size = above(size, least);
         L[H][l] = L[STARTING][l] > 0 ? before : size;
         L[PREVIOUS][l] = ok > 0 ? logarithm : L[PREVIOUS][l];
         OK[l] = ok;

@@ -31,6 +31,7 @@ from physics.device import AbstractDevice, Environment
 from physics.quantity import parameters
 
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-freciprocal-math", "-fno-signed-zeros",
+          "-fno-thread-jumps",
           "-fopenmp-simd", "-fPIC", "-shared")  # fmt: skip
 _OLD = ("exp", "log", "sin", "cos", "pow")
 _NEW = (*_OLD, "log1p", "expm1", "exp2", "cbrt", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
@@ -80,7 +81,11 @@ def compile_c(sources: Mapping[str, str], dtype: Any = np.float64) -> ctypes.CDL
 
 def _vectors(functions: Iterable[str], suffix: str) -> str:
     real = "float" if suffix else "double"
-    lines = [f"typedef {real} real;", "#include <math.h>", f"#define EXP exp{suffix}", f"#define LOG log{suffix}"]
+    lines = [
+        f"typedef {real} real;",
+        "#include <math.h>",
+        *(f"#define {n.upper()} {n}{suffix}" for n in ("exp", "expm1", "log")),
+    ]
     for name in functions:
         arguments = f"{real}, {real}" if name == "pow" else real
         lines.append(f'__attribute__((simd("notinbranch"))) extern {real} {name}{suffix}({arguments});')

@@ -4,6 +4,7 @@ Every function is a loop over lanes (EACH) between the arrays of `_bench_c.c`. T
 `_rodas.py`, the constants of the control those of `stiff.py`.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -20,11 +21,14 @@ def c_sources(program: Program, dtype: Any, block: int) -> dict[str, str]:
     """The files of the reference: the loop, what it includes, by name."""
     names = ("rate", "jacobian", "by_voltage")
     dialect = C_FLOAT if np.dtype(dtype) == np.float32 else C_DOUBLE
+    dialect = dataclasses.replace(dialect, forms={**dialect.forms, "exp": "soft_exp({0})", "expm1": "soft_expm1({0})"})
     early = [n for n in program.inputs if n.startswith("par_")]
     states, ports = program.outputs["by_voltage"].shape
     once = program.split(early, *names)
     sizes = {"STATES": states, "PORTS": ports, "PARAMS": len(early), "HOISTED": len(once), "BLOCK": block}
     sizes |= {"GAMMA": _rodas._GAMMA, "RAMP": stiff.RAMP, "GROWTH": stiff.GROWTH}
+    sizes |= {"EXP_RANGE": float(np.floor(-np.log(np.finfo(dtype).tiny)))}
+    sizes |= {"EXPM1_LEAST": float(np.floor(np.log(np.finfo(dtype).eps / 8)))}
     sizes |= {"EPSILON": float(np.finfo(dtype).eps), "HUGE_REAL": float(np.finfo(dtype).max)}
     listing = write(once, dialect)
     hoist = ["static void hoist(int l) {", *(f"    const real {n} = L[PAR + {k}][l];" for k, n in enumerate(early))]
@@ -36,7 +40,9 @@ def c_sources(program: Program, dtype: Any, block: int) -> dict[str, str]:
         *_function("find_slopes", program, dict(zip(("F1", "J1", "D1"), names, strict=True)), early, once, dialect),
         *_step(states, ports),
     ]
-    header = ['#include "vectors.h"', *(f"#define {k} {v!r}" for k, v in sizes.items())]
+    single = np.dtype(dtype) == np.float32
+    sizes |= {"bits": "int" if single else "long long", "EXPONENT": "0x7f800000" if single else "0x7ff0000000000000LL"}
+    header = ['#include "vectors.h"', *(f"#define {k} {v}" for k, v in sizes.items())]
     main = files("neurojax").joinpath("_bench_c.c").read_text(encoding="utf-8")
     return {"main.c": main, "sizes.h": "\n".join(header) + "\n", "device.h": "\n".join(functions) + "\n"}
 

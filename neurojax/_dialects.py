@@ -147,11 +147,11 @@ def _c(suffix: str) -> Dialect:
 
 
 C_PRELUDE = """\
-static inline real larger(real a, real b) { return a > b ? a : b; }
-static inline real smaller(real a, real b) { return a < b ? a : b; }
+static inline real larger(real a, real b) { return (a >= b) | (a != a) ? a : b; }
+static inline real smaller(real a, real b) { return (a <= b) | (a != a) ? a : b; }
 static inline real sign(real a) { return a > 0 ? 1 : a < 0 ? -1 : 0; }
 """
-"""What expressions in C need beside <math.h> and a type `real`."""
+"""What expressions in C need beside <math.h> and a type `real`; not a number goes through, as in JAX."""
 C_DOUBLE, C_FLOAT = _c(""), _c("f")
 
 

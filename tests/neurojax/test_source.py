@@ -1,7 +1,10 @@
 """Devices as source code: C and ngspice compute what JAX computes, and integrate to what `simulate` finds."""
 
 import ctypes
+import platform
+import re
 import shutil
+import subprocess
 from typing import ClassVar
 
 import equinox as eqx
@@ -313,6 +316,28 @@ def test_c_says_when_it_gave_up():
     answer = _bench_c.build(device, block=16).run(wave, [0.0, 4.0], max_steps=20)
     assert answer.code.tolist() == [1]
     assert np.isnan(answer.y[0, -1]).all() and np.isfinite(answer.y[0, 0]).all()
+
+
+@needs_gcc
+@pytest.mark.skipif(
+    platform.machine() != "x86_64"
+    or platform.libc_ver()[0] != "glibc"
+    or int(platform.libc_ver()[1].split(".")[1]) < 35,
+    reason="the C library has no vectors of expm1",
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_loops_over_lanes_call_functions_of_vectors(tmp_path, dtype):
+    """The bound would be none if a loop fell back to one lane at a time."""
+    program = device_program(nj.device_named("GapRram"), ("i_0",))
+    sources = _bench_c.c_sources(program, dtype, 64)
+    sources["vectors.h"] = _bench_c._vectors(_bench_c._NEW, "f" if dtype == np.float32 else "")
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    subprocess.run(["gcc", *_bench_c._FLAGS, "-S", "main.c", "-o", "main.s"], cwd=tmp_path, check=True)
+    called = set(re.findall(r"call\s+([\w@]+)", (tmp_path / "main.s").read_text(encoding="utf-8")))
+    named = {c.split("@")[0].removesuffix("f") for c in called}
+    assert {re.sub("^_ZGV[a-zA-Z]N[0-9]+v_", "", n) for n in named if n.startswith("_ZGV")} >= {"exp", "expm1", "log"}
+    assert not named & {"exp", "expm1", "log", "log1p", "sinh", "cosh"}
 
 
 @needs_ngspice
