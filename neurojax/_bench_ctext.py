@@ -26,7 +26,7 @@ def c_sources(program: Program, dtype: Any, block: int) -> dict[str, str]:
     states, ports = program.outputs["by_voltage"].shape
     once = program.split(early, *names)
     sizes = {"STATES": states, "PORTS": ports, "PARAMS": len(early), "HOISTED": len(once), "BLOCK": block}
-    sizes |= {"GAMMA": _rodas._GAMMA, "RAMP": stiff.RAMP, "GROWTH": stiff.GROWTH}
+    sizes |= {"GAMMA": _rodas.GAMMA, "RAMP": stiff.RAMP, "GROWTH": stiff.GROWTH}
     sizes |= {"EXP_RANGE": float(np.floor(-np.log(np.finfo(dtype).tiny)))}
     sizes |= {"EXPM1_LEAST": float(np.floor(np.log(np.finfo(dtype).eps / 8)))}
     sizes |= {"EPSILON": float(np.finfo(dtype).eps), "HUGE_REAL": float(np.finfo(dtype).max)}
@@ -114,8 +114,8 @@ def _solved(k: int, states: int) -> list[str]:
     lines = []
     for i in range(states):
         rate = f"L[F + {i}][l]" if k == 0 else f"F1[{i}][l]"
-        moved = f" + {_real(_rodas._GAMMAS[k])} * h * DRIFT[{i}][l]" if _rodas._GAMMAS[k] else ""
-        lines.append(f"const real b_{i} = (real)GAMMA * (h * ({rate}{moved}){_mix(_rodas._C[k], i)});")
+        moved = f" + {_real(_rodas.GAMMAS[k])} * h * DRIFT[{i}][l]" if _rodas.GAMMAS[k] else ""
+        lines.append(f"const real b_{i} = (real)GAMMA * (h * ({rate}{moved}){_mix(_rodas.C[k], i)});")
     for i in range(states):
         lines.append(f"U[{k}][{i}][l] = {_sum(f'INVERSE[{i * states + j}][l] * b_{j}' for j in range(states))};")
     return lines
@@ -123,8 +123,8 @@ def _solved(k: int, states: int) -> list[str]:
 
 def _following(k: int, states: int, ports: int) -> list[str]:
     """Where stage k asks for rates."""
-    lines = [f"Y1[{i}][l] = L[Y + {i}][l]{_mix(_rodas._A[k], i)};" for i in range(states)]
-    time = f"(L[TAU][l] + {_real(_rodas._ALPHA[k])} * h)"
+    lines = [f"Y1[{i}][l] = L[Y + {i}][l]{_mix(_rodas.A[k], i)};" for i in range(states)]
+    time = f"(L[TAU][l] + {_real(_rodas.ALPHA[k])} * h)"
     return lines + [f"V1[{p}][l] = L[V + {p}][l] + {time} * L[SLOPE + {p}][l];" for p in range(ports)]
 
 
@@ -132,9 +132,9 @@ def _ends(states: int, ports: int) -> list[str]:
     """The end of the step and the dense output; slopes are asked for there, before the first step at the start."""
     lines = []
     for i in range(states):
-        lines.append(f"NEW[{i}][l] = L[Y + {i}][l]{_mix(_rodas._LAST, i)};")
-        lines.append(f"BEND[{i}][l] = 0{_mix(_rodas._DENSE[0], i)};")
-        lines.append(f"TWIST[{i}][l] = 0{_mix(_rodas._DENSE[1], i)};")
+        lines.append(f"NEW[{i}][l] = L[Y + {i}][l]{_mix(_rodas.LAST, i)};")
+        lines.append(f"BEND[{i}][l] = 0{_mix(_rodas.DENSE[0], i)};")
+        lines.append(f"TWIST[{i}][l] = 0{_mix(_rodas.DENSE[1], i)};")
         lines.append(f"Y1[{i}][l] = L[STARTING][l] > 0 ? L[Y + {i}][l] : NEW[{i}][l];")
     for p in range(ports):
         lines.append(f"const real v_{p} = L[V + {p}][l] + (L[TAU][l] + h) * L[SLOPE + {p}][l];")

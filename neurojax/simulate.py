@@ -6,6 +6,7 @@ across a knot; `solver=` takes any of diffrax instead. A key asks a Langevin dev
 member, the time, the state and what to try. Next: `record.py` for what comes back, `fit.py` for the use.
 """
 
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -18,7 +19,7 @@ from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from neurojax import _adjoint, _diffrax, langevin, stiff
+from neurojax import _adjoint, _chunks, _diffrax, langevin, stiff
 from neurojax._failure import checked
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
@@ -46,6 +47,7 @@ def simulate(
     dt: float | None = None,
     max_steps: int = MAX_STEPS,
     gradient: str = "reverse",
+    chunk: int = _chunks.CHUNK,
     throw: bool = True,
     progress: bool = True,
 ) -> Record:
@@ -64,6 +66,7 @@ def simulate(
             in float32 not below 8e-6 and 1e-6.
         dt: step of the stochastic path (s); default `device.time_step(env)`.
         max_steps: bound on the solver steps. gradient: "forward" for jvp/jacfwd, "reverse" for grad.
+        chunk: larger populations on a CPU run in parts of this size, on all its cores.
         throw: raise on failure; else look at `record.ok`. progress: a bar on a terminal after 2 s.
 
     Returns:
@@ -79,14 +82,29 @@ def simulate(
     times = _sample_times(waveform, ts)
     steps = None if key is None else _path_grid(device, waveform, times, env, dt)
     size = _members(device, env, x0, key)
-    arguments = (waveform.t, waveform.v, times, x0, tolerances(rtol, atol, waveform.t.dtype))
-    quiet = _traced(device, waveform.v, x0)
-    with after_a_while(f"simulating {type(device).__name__}", enabled=progress and not quiet):
+    shared = (waveform.t, waveform.v, times, tolerances(rtol, atol, waveform.t.dtype))
+    members = (device, env, instrument, x0)
+    quiet = _traced(members, waveform.v)
+    with after_a_while(f"simulating {type(device).__name__}", size, enabled=progress and not quiet) as tell:
         if key is None and solver is None:
-            record = _run(device, env, instrument, size, *arguments, max_steps, gradient)
+            record = Record(times, *_populate(members, shared, size, max_steps, gradient, chunk, tell))
         else:
-            record = _run_members(device, env, instrument, size, *arguments, key, solver, steps, max_steps, gradient)
+            options = (key, solver, steps, max_steps, gradient)
+            record = _run_members(device, env, instrument, size, *shared[:3], x0, shared[3], *options)
         return checked(record, type(device).__name__) if throw else record
+
+
+def _populate(members: Any, shared: Any, size: int | None, max_steps: int, gradient: str, chunk: int, tell: Any):
+    """`_run` in chunks where that is worthwhile, on all devices where the population lies on several."""
+    lie = None if size is None or _traced(members) else _chunks.mesh_of(members)
+    if lie is not None:
+        local = size // lie[0].shape[lie[1]]
+        part = partial(_parts, size=local, max_steps=max_steps, gradient=gradient)
+        return _chunks.on_all_devices(part, members, shared, lie)
+    if _chunks.worthwhile(size, (members, shared), chunk):
+        run = partial(_run, shared=shared, size=chunk, max_steps=max_steps, gradient=gradient)
+        return _chunks.in_chunks(run, members, size, chunk, tell)
+    return _run(members, shared, size, max_steps, gradient)
 
 
 class Members(eqx.Module):
@@ -158,8 +176,9 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
     return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
 
 
-@eqx.filter_jit
-def _run(device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, max_steps, gradient) -> Record:
+def _parts(people: Any, shared: Any, size: int | None, max_steps: int, gradient: str) -> Any:
+    """The fields of a `Record` behind its times."""
+    (device, env, instrument, x0), (wave_t, wave_v, ts, tolerances) = people, shared
     lanes = 1 if size is None else size
     members = Members(device, env, instrument)
     axes = member_axes(members)
@@ -175,7 +194,10 @@ def _run(device, env, instrument, size, wave_t, wave_v, ts, x0, tolerances, max_
     energy = jax.vmap(lambda p: cumulative(ts, p))(power)
     voltage = jnp.broadcast_to(v[None], (lanes, *v.shape))
     parts: Any = (voltage, i, xs, power, energy, steps, code)
-    return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
+    return parts if size is not None else jax.tree.map(lambda a: a[0], parts)
+
+
+_run = eqx.filter_jit(_parts)
 
 
 @eqx.filter_jit

@@ -1,0 +1,92 @@
+"""Large populations: in chunks that fit the cache, on all cores, or on all devices over which their numbers lie.
+
+A chunk is one call of a compiled function; calls from several threads run side by side on a CPU. Chunks have one
+size, so there is one compilation, and what is in memory at a time is bounded by them and by what is kept.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+CHUNK = 1024
+"""Lanes whose numbers stay in the cache of one core."""
+_compiled: set[Any] = set()
+
+
+def cores() -> int:
+    """How many calls run side by side: one on an accelerator, which is busy with one."""
+    if jax.default_backend() != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worthwhile(size: int | None, trees: Any, chunk: int) -> bool:
+    """Whether a population is large enough, on a CPU, and made of numbers that lie in one place."""
+    leaves = jax.tree.leaves(trees)
+    if size is None or size <= chunk or jax.default_backend() != "cpu":
+        return False
+    return not any(isinstance(a, Tracer) for a in leaves) and mesh_of(trees) is None
+
+
+def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[..., None]) -> Any:
+    """run(members) of `size` members chunk by chunk, on all cores; its results must have a leading member axis.
+
+    Args:
+        run: gets `members` with `chunk` rows in every array that had a leading axis. tell: of a progress bar.
+    """
+    starts = range(0, size, chunk)
+    key = (jax.tree.structure((members, run.keywords)), _shapes((members, run.keywords)), chunk)
+    parts: list[Any] = []
+    with ThreadPoolExecutor(cores()) as pool:
+        rest = iter(starts)
+        if key not in _compiled:
+            # Alone, or every thread would compile it.
+            parts.append(jax.block_until_ready(run(_rows(members, next(rest), chunk, size))))
+            _compiled.add(key)
+        waiting = [pool.submit(lambda k: jax.block_until_ready(run(_rows(members, k, chunk, size))), k) for k in rest]
+        for job in waiting:
+            tell(done=len(parts) * chunk)
+            parts.append(job.result())
+    return jax.tree.map(lambda *a: jnp.concatenate(a)[:size], *parts)
+
+
+def _rows(members: Any, start: int, chunk: int, size: int) -> Any:
+    """Members from `start` on; behind the last one it is repeated."""
+    rows = jnp.minimum(jnp.arange(start, start + chunk), size - 1)
+    return jax.tree.map(lambda a: a[rows] if getattr(a, "ndim", 0) else a, members)
+
+
+def _shapes(tree: Any) -> Any:
+    return tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(tree) if isinstance(a, jax.Array))
+
+
+def mesh_of(trees: Any) -> tuple[Any, Any] | None:
+    """Mesh and axis over which the members of a population are spread, if they are."""
+    for a in jax.tree.leaves(trees):
+        if isinstance(a, jax.Array) and not isinstance(a, Tracer) and a.ndim and isinstance(a.sharding, NamedSharding):
+            if a.sharding.mesh.size > 1 and a.sharding.spec and a.sharding.spec[0] is not None:
+                return a.sharding.mesh, a.sharding.spec[0]
+    return None
+
+
+def on_all_devices(run: Callable[..., Any], members: Any, shared: Any, where: tuple[Any, Any]) -> Any:
+    """run(members, shared) where every device has its own part of the members and none waits for another."""
+    mesh, axis = where
+    moving, fixed = eqx.partition(members, lambda a: isinstance(a, jax.Array) and a.ndim > 0)
+    still, rest = eqx.partition((fixed, shared), eqx.is_array)
+
+    def part(moving: Any, still: Any) -> Any:
+        fixed, shared = eqx.combine(still, rest)
+        return run(eqx.combine(moving, fixed), shared)
+
+    spread = jax.shard_map(part, mesh=mesh, in_specs=(P(axis), P()), out_specs=P(axis), check_vma=False)
+    return jax.jit(spread)(moving, still)
