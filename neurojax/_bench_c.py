@@ -3,7 +3,8 @@
     reference = build(members, block=64)                 the C of this device, written and compiled on the spot
     answer = reference.run(wave, ts, rtol, atol)         states at the samples, as `simulate` gives them
 
-The loop is `_bench_c.c`, by hand; rate, slopes and stages come as text from `_bench_ctext.py`. What depends on
+The loop is `_bench_c.c`, by hand, with a plain step control: it does not watch jumps, the ends of segments and the
+curve between samples as `stiff.py` does, which is its advantage in time. Rate, slopes and stages come as text from `_bench_ctext.py`. What depends on
 parameters alone is computed once a device. All loops over lanes vectorise, the exponentials in them too where the C
 library has vectors of them.
 """
@@ -21,7 +22,6 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from neurojax import stiff
 from neurojax._bench_ctext import c_sources
 from neurojax._dialects import C_PRELUDE
 from neurojax._source import device_program
@@ -109,21 +109,20 @@ class Reference:
         atol: float = 1e-8,
         *,
         max_steps: int = 2**16,
-        window: int | None = None,
+        window: int = 0,
     ) -> Answer:
         """All members under one waveform.
 
         Args:
-            ts: sample times (s). window: samples that one step may pass, as in `stiff.py` if None, any number if 0.
+            ts: sample times (s). window: samples that one step may pass, any number if 0.
         """
         samples, (states, devices) = np.ascontiguousarray(ts, dtype=float), self.y0.shape
         out = np.full((devices, samples.size, states), np.nan, self.dtype)
         steps, code = np.zeros(devices, np.int32), np.zeros(devices, np.int32)
-        limit = stiff.control(devices, samples.size, max_steps).window if window is None else window
         tables = self._segments(wave)
         eps = float(np.finfo(self.dtype).eps)
         job = _Job(
-            devices, tables["start"].size, samples.size, limit,
+            devices, tables["start"].size, samples.size, window,
             *(tables[k].ctypes.data for k in ("start", "length")), samples.ctypes.data,
             *(tables[k].ctypes.data for k in ("v", "slope", "beyond")), self.par.ctypes.data, self.y0.ctypes.data,
             max(rtol, 64 * eps), max(atol, 8 * eps), float(np.abs(samples).max() + np.ptp(wave.knots)), max_steps,

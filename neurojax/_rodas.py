@@ -112,7 +112,7 @@ def rodas4(
     drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
     h = h if slow is None else shifted(h, y, at.rate, slow)
     matrix = jnp.eye(n, dtype=dtype) if mass is None else mass
-    # Divisions are dear: one for h, one for the matrix, which is scaled to order one (its determinant fits float32).
+    # Divisions are dear: one for h, one for the matrix, which has no 1/h that might overflow.
     often = 1 / h
     solve = solver(matrix - GAMMA * h * at.jacobian, GAMMA * h)
     weigh = (lambda u: often * u) if mass is None else (lambda u: often * jnp.sum(mass * u[None], axis=1))
@@ -201,8 +201,10 @@ def solver(w: Float[Array, "n n"], scale: Array) -> Callable[[Vector], Vector]:
     if n > 4:
         factors = jax.scipy.linalg.lu_factor(w)
         return lambda b: jax.scipy.linalg.lu_solve(factors, scale * b)
-    adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w)
-    inverse = adjugate * (scale / determinant)
+    # Rows of order one: the product of four rates of 1e10/s overflows single precision.
+    rows = lax.stop_gradient(1 / jnp.max(jnp.abs(w), axis=1))
+    adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w * rows[:, None])
+    inverse = adjugate * rows[None] * (scale / determinant)
     return lambda b: jnp.sum(inverse * b[None], axis=1)
 
 

@@ -54,7 +54,7 @@ def samples(drive: Drive) -> Samples:
     last = t.shape[0] - 2
     k = jnp.clip(jnp.searchsorted(t, ts, side="left").astype(jnp.int32) - 1, 0, last)
     tau = ts - t[k]
-    slack = 4 * jnp.finfo(t.dtype).eps * (jnp.abs(ts) + t[k + 1] - t[k])
+    slack = 4 * jnp.finfo(t.dtype).eps * (t[k + 1] - t[k])
     first = jnp.searchsorted(k, jnp.arange(last + 2, dtype=jnp.int32), side="left").astype(jnp.int32)
     density = jnp.diff(first).astype(t.dtype) / jnp.where(t[1:] > t[:-1], t[1:] - t[:-1], jnp.ones_like(t[1:]))
     return Samples(tau, lax.stop_gradient(tau - slack), first, lax.stop_gradient(density))

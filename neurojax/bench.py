@@ -3,53 +3,53 @@
     neurojax bench engine          neurojax bench fit --json
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
-turn (A B A B ...). Errors are mean differences to a reference of tolerance 1e-10, in decades of asinh(i/i0).
+turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`.
 """
 
 import dataclasses
-import itertools
+import datetime
+import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
+from neurojax._chunks import cores
 from neurojax.catalogue import device_named
 from neurojax.demo import FREE, TRUTH, measured_style
+from neurojax.errors import DataError
 from neurojax.fit import Problem, fit, prepare
 from neurojax.search import plan, starting_points
-from neurojax.simulate import simulate
 from neurojax.waveform import Waveform, pulse_train, triangle
-from physics.device import AbstractDevice, Environment
+from physics.device import AbstractDevice
 from physics.quantity import parameters, with_values
 
-ENGINE_DEVICES = ("Vteam", "GapRram")
 SPREAD = 0.03
-TOLERANCE = 1e-5
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Seconds after which a comparison is not repeated once more."""
-MOST_STEPS = 2**15
-"""Where a solver is stopped that does not get on: one member in fifty can take a hundred times more than the rest."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One comparison: how many times faster we are than `other` (median of repeats), and both errors."""
+    """One comparison: `ratio` of the time of `other` to ours (median of repeats), and both errors."""
 
     case: str
     other: str
-    times_faster: float
-    our_error: float | None
-    other_error: float | None
+    ratio: float
+    our_error: float | None = None
+    other_error: float | None = None
     note: str = ""
 
 
-def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> tuple[float, Any, Any]:
+REPEATS = 5
+
+
+def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, Any, Any]:
     """Median time of `other` over that of `ours`, called alternately after one call of each, and what those gave.
 
     Less often than `repeats` where that would take longer than `PATIENCE`.
@@ -77,76 +77,11 @@ def population(device: AbstractDevice, n: int, seed: int = 0) -> AbstractDevice:
     return with_values(device, rows)
 
 
-def waveforms(device: AbstractDevice) -> dict[str, Waveform]:
-    """The usual triangle, and twenty pulses of alternating sign as long as a hundredth of it, each pair higher."""
+def waveforms(device: AbstractDevice, pulses: int = 20) -> dict[str, Waveform]:
+    """The usual triangle, and pulses of alternating sign as long as a hundredth of it, each pair higher."""
     v_max, v_min, period = device.sweep
-    heights = np.outer(np.linspace(0.8, 1.0, 10), [float(np.max(v_max)), float(np.min(v_min))])
+    heights = np.outer(np.linspace(0.8, 1.0, pulses // 2), [float(np.max(v_max)), float(np.min(v_min))])
     return {"triangle": triangle(v_max, v_min, period), "pulses": pulse_train(heights.ravel(), period / 100)}
-
-
-def engine(sizes: Sequence[int] = (1, 50), names: Sequence[str] = ENGINE_DEVICES) -> Iterator[Row]:
-    """Our integrator against Kvaerno5 of diffrax under vmap (knots declared to both) and against SciPy's LSODA."""
-    for name in names:
-        device = device_named(name)
-        for kind, wave in waveforms(device).items():
-            ts = jnp.asarray(np.linspace(0, float(wave.duration), 201))
-            for n in sizes:
-                yield _against_diffrax(f"{name} {kind}", population(device, n), wave, ts, n)
-            if kind == "triangle":
-                yield _against_scipy(f"{name} {kind}", device, wave, ts)
-
-
-def _options(ts, rtol: float = TOLERANCE, **other: Any) -> dict[str, Any]:
-    return dict(ts=ts, rtol=rtol, atol=1e-2 * rtol, gradient="forward", progress=False, **other)
-
-
-def _against_diffrax(case: str, members: AbstractDevice, wave: Waveform, ts, n: int) -> Row:
-    def ours():
-        return simulate(members, wave, max_steps=MOST_STEPS, **_options(ts)).i.block_until_ready()
-
-    def other():
-        options = _options(ts, solver=diffrax.Kvaerno5(), max_steps=MOST_STEPS, throw=False)
-        record = simulate(members, wave, **options)
-        return jnp.where(record.ok[:, None], record.i, jnp.nan).block_until_ready()
-
-    reference = simulate(members, wave, max_steps=2**18, **_options(ts, rtol=1e-10)).i
-    ratio, mine, theirs = in_turn(ours, other, repeats=3)
-    failed = int(np.sum(~np.isfinite(np.asarray(theirs)).all(axis=1)))
-    note = f"at least: {failed} of {n} of theirs not done after {MOST_STEPS} steps" if failed else ""
-    errors = _error(mine, reference), _error(theirs, reference)
-    return Row(f"{case}, N = {n}", "diffrax Kvaerno5", ratio, *errors, note)
-
-
-def _against_scipy(case: str, device: AbstractDevice, wave: Waveform, ts) -> Row:
-    """One of a thousand of ours against one of theirs, which calls compiled right-hand sides piece by piece."""
-    from scipy.integrate import solve_ivp
-
-    n = 1000
-    members, env = population(device, n), Environment()
-    flat, unravel = ravel_pytree(device.init(env))
-    rate = jax.jit(lambda y, v: ravel_pytree(device.rate(unravel(y), v, env))[0])
-    jacobian = jax.jit(jax.jacfwd(lambda y, v: ravel_pytree(device.rate(unravel(y), v, env))[0]))
-    times, volts, samples = (np.asarray(a) for a in (wave.t, wave.v, ts))
-
-    def other():
-        y = np.asarray(flat)
-        options: dict[str, Any] = dict(method="LSODA", rtol=TOLERANCE, atol=1e-2 * TOLERANCE)
-        options["jac"] = lambda t, y: np.asarray(jacobian(y, np.interp(t, times, volts)))
-        for a, b in itertools.pairwise(times):
-            options["t_eval"] = np.union1d(samples[(samples > a) & (samples <= b)], [b])
-            y = solve_ivp(lambda t, y: np.asarray(rate(y, np.interp(t, times, volts))), (a, b), y, **options).y[:, -1]
-
-    def ours():
-        simulate(members, wave, **_options(ts)).i.block_until_ready()
-
-    ratio, *_ = in_turn(ours, other, repeats=3)
-    return Row(f"{case}, one of {n}", "SciPy LSODA", n * ratio, None, None, "per device")
-
-
-def _error(found: Any, reference: Any) -> float:
-    found, reference = np.asarray(found), np.asarray(reference)
-    floor = 1e-6 * np.abs(reference).max()
-    return float(np.nanmean(np.abs(np.arcsinh(found / floor) - np.arcsinh(reference / floor))) / np.log(10))
 
 
 def fits() -> Iterator[Row]:
@@ -169,7 +104,7 @@ def fits() -> Iterator[Row]:
             starts = starting_points(dataclasses.replace(single, batch=8), how)
             return np.asarray(single.box.to_physical(jnp.asarray(_scipy_fit(single, starts, exact))))
 
-        ratio, *found = in_turn(ours, other, repeats=1)
+        ratio, *found = in_turn(ours, other)
         errors = [float(np.abs(values / truth - 1).max()) for values in found]
         yield Row("five parameters of a sweep, 8 starts", label, ratio, errors[0], errors[1])
 
@@ -186,6 +121,47 @@ def _scipy_fit(problem: Problem, starts: np.ndarray, exact: bool) -> np.ndarray:
     slopes: Any = (lambda th: problem.evaluate(th[None], weights)[1][0]) if exact else "2-point"
     found = [least_squares(residual, th, jac=slopes, x_scale="jac", max_nfev=80) for th in starts]
     return min(found, key=lambda f: f.cost).x
+
+
+def engine() -> Iterator[Row]:
+    """Our integrator against diffrax, SciPy, ngspice and C, and against itself: see `_bench_engine.py`."""
+    from neurojax._bench_engine import rows
+
+    yield from rows()
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a table of Markdown, with the day and the machine."""
+    head = f"Measured on {datetime.date.today()} on {machine()}: one run, medians of up to {REPEATS} calls in turn."
+    lines = [head, "", "| what | beside | ratio | our error | its error | |", "|---|---|---|---|---|---|"]
+    number = lambda a: "" if a is None else f"{a:.1e}"  # noqa: E731
+    lines += [
+        f"| {r.case} | {r.other} | {r.ratio:.3g} | {number(r.our_error)} | {number(r.other_error)} | {r.note} |"
+        for r in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def insert(path: Path, name: str, text: str) -> None:
+    """Put `text` into a file between `<!-- bench NAME -->` and `<!-- end -->`.
+
+    Raises:
+        DataError: there are no such lines.
+    """
+    old = path.read_text()
+    first, last = f"<!-- bench {name} -->\n", "<!-- end -->"
+    before, found, rest = old.partition(first)
+    _, closed, after = rest.partition(last)
+    if not (found and closed):
+        raise DataError(f"{path} has no lines '{first.strip()}' and '{last}' between which the table could go.")
+    path.write_text(before + first + text + last + after)
+
+
+def machine() -> str:
+    """What computes here, in a few words."""
+    device = jax.devices()[0]
+    name = device.device_kind if device.platform != "cpu" else platform.processor() or platform.machine()
+    return f"{cores()} cores ({name}), Python {platform.python_version()}, jax {jax.__version__}"
 
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {"engine": engine, "fit": fits}

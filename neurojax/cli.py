@@ -123,25 +123,33 @@ def demo(
 def bench(
     name: Annotated[str, typer.Argument(help="engine (the integrator) or fit")],
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
+    into: Annotated[
+        Path | None, typer.Option(help="file with a line `<!-- bench NAME -->` for the table")
+    ] = None,
 ) -> None:
-    """Measure ours against others side by side, as ratios.
+    """Measure ours against others side by side, as ratios: the time of the other over ours.
 
     Example: `neurojax bench engine --json`
     """
     with polite():
-        from neurojax.bench import BENCHES
+        from neurojax.bench import BENCHES, insert, table
         from neurojax.errors import DataError
         from physics.quantity import suggest
 
         if name not in BENCHES:
             raise DataError(f"there is no benchmark {name!r}.{suggest(name, tuple(BENCHES))}")
-        if as_json:
-            print(json.dumps([dataclasses.asdict(r) for r in BENCHES[name]()], indent=2))
-            return
+        rows = []
         for r in BENCHES[name]():
+            rows.append(r)
             errors = "" if r.our_error is None else f"; error {r.our_error:.2g} against {r.other_error:.2g}"
             note = f" ({r.note})" if r.note else ""
-            out.print(f"{r.case:<36} {r.times_faster:>8.3g} times {r.other}{errors}{note}", highlight=False)
+            text = f"{r.case:<40} {r.ratio:>8.3g} {r.other}{errors}{note}"
+            if not as_json:
+                out.print(text, highlight=False)
+        if as_json:
+            print(json.dumps([dataclasses.asdict(r) for r in rows], indent=2))
+        if into:
+            insert(into, name, table(rows))
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
     fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
-    first = _first_sample(place.at, lanes, h)
+    first = _first_sample(place.at, lanes, segment, h)
     between = jnp.max(curve_error(y, step, h[None] * found.rate) / allowed, axis=0)
     if equations.mass is not None:
         # There `rate` is no slope of the state.
@@ -250,11 +250,13 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
 
 
-def _first_sample(at: Samples, lanes: Lanes, h: Array) -> Array:
+def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Array:
     """Where in a step its first sample lies, in parts of it; beyond 1 if there is none."""
     total = at.tau.shape[-1]
     since = pick(at.tau, jnp.minimum(lanes.s, total - 1)) - lanes.tau
-    there = (lanes.s < pick(at.first, lanes.k + 1)) & (since > 0)
+    # A sample at the start itself is one of the state before the step.
+    later = since > 8 * jnp.finfo(h.dtype).eps * segment.length
+    there = (lanes.s < pick(at.first, lanes.k + 1)) & later
     return jnp.where(there, since / h, jnp.full_like(h, 2.0))
 
 
