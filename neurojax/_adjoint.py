@@ -16,11 +16,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from neurojax import stiff
+from neurojax import _lanes, stiff
 from neurojax._drive import Drive, Track, over_ports, segment_at, track
+from neurojax._lanes import Control, Equations, Place
 from neurojax._samples import ENDED, REJECTED, START, Page, Samples, samples, spread
 from neurojax._transpose import Pulled, Seeds, of_size, transposed
-from neurojax.stiff import Book, Control, Equations, Solution
+from neurojax.stiff import Book, Solution
 
 
 class Problem(NamedTuple):
@@ -109,8 +110,8 @@ def _again(problem: Problem, tolerances, book: Book, page: Page, number: Array) 
     """A page that was overwritten: the same steps, taken once more from where they began."""
     lanes = jax.tree.map(lambda a: a[number], book.lanes)
     equations, members, axes, *_ = problem
-    place = stiff.Place(problem.table, problem.at)
-    _, page, count = stiff.fill(equations, members, axes, place, lanes, page, *tolerances, problem.how)
+    (rtol, atol), place = tolerances, Place(problem.table, problem.at)
+    _, page, count = stiff.fill(equations, members, axes, place, lanes, page, rtol, atol, problem.how)
     return page, count
 
 
@@ -144,7 +145,7 @@ def _transposed(problem: Problem, row: Page, costate, of_more, found) -> tuple[t
         for a in (costate[0], costate[1], of_more[0], of_more[1], of_more[2 : 2 + n], of_more[2 + n :])
     )
     seeds = Seeds(of_state, *dense)
-    slow = jnp.where(ended, none, stiff.EVENT * segment.length)
+    slow = jnp.where(ended, none, _lanes.EVENT * segment.length)
     v = segment.v + over_ports(segment.slope, tau)
     of_end = jnp.where(ended, none, of_time)
     pulled = _pull(problem)(problem.members, row.y, v, segment.slope, h, row.u, seeds, of_h + of_end, slow)
@@ -160,7 +161,7 @@ def _pull(problem: Problem):
     """`transposed` of all lanes; leaves of the members get a lane axis even where all share them."""
     equations, flags = problem.equations, problem.flags
 
-    def one(member, y, v, slope, h, u, seeds, of_h, slow):
+    def one(member, y, v, slope, h, u, seeds, of_h, slow) -> tuple[Any, ...]:
         asked, still = eqx.partition(member, flags)
         rate = lambda a, y, v: equations.rate(eqx.combine(a, still), y, v)  # noqa: E731
         given = equations.mass
@@ -168,10 +169,11 @@ def _pull(problem: Problem):
         pulled, flow = transposed(rate, mass, asked, y, v, slope, h, u, seeds)
         of_h = of_h + pulled.h
         slow = slow if mass is None else jnp.zeros_like(slow)
-        return Pulled(pulled.asked, pulled.y + of_size(of_h, flow, slow), pulled.v, pulled.slope, of_h)
+        return pulled.asked, pulled.y + of_size(of_h, flow, slow), pulled.v, pulled.slope, of_h
 
-    out = Pulled(0, -1, 0, 0, 0)
-    return jax.vmap(one, in_axes=(problem.axes, -1, 0, 0, 0, -1, -1, 0, 0), out_axes=out)
+    out: Any = (0, -1, 0, 0, 0)
+    each: Any = jax.vmap(one, in_axes=(problem.axes, -1, 0, 0, 0, -1, -1, 0, 0), out_axes=out)
+    return lambda *inputs: Pulled(*each(*inputs))
 
 
 def _added(problem: Problem, found, pulled: Pulled, k, of_length, tau, counts) -> tuple[Any, Any]:

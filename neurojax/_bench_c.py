@@ -4,9 +4,9 @@
     answer = reference.run(wave, ts, rtol, atol)         states at the samples, as `simulate` gives them
 
 The loop is `_bench_c.c`, by hand, with a plain step control: it does not watch jumps, the ends of segments and the
-curve between samples as `stiff.py` does, which is its advantage in time. Rate, slopes and stages come as text from `_bench_ctext.py`. What depends on
-parameters alone is computed once a device. All loops over lanes vectorise, the exponentials in them too where the C
-library has vectors of them.
+curve between samples as `stiff.py` does, which is its advantage in time. Rate, slopes and stages come as text from
+`_bench_ctext.py`. What depends on parameters alone is computed once a device. All loops over lanes vectorise, the
+exponentials in them too where the C library has vectors of them.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """The C of `_bench_c.py` that knows the device: parameters, rates, slopes, and the stages of Rodas4, as text.
 
 Every function is a loop over lanes (EACH) between the arrays of `_bench_c.c`. The coefficients are those of
-`_rodas.py`, the constants of the control those of `stiff.py`.
+`_rodas.py`, the constants of the control those of `_lanes.py`.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import _rodas, stiff
+from neurojax import _lanes, _rodas
 from neurojax._dialects import C_DOUBLE, C_FLOAT, Dialect, write
 from neurojax._expression import Node
 from neurojax._source import Program
@@ -26,7 +26,7 @@ def c_sources(program: Program, dtype: Any, block: int) -> dict[str, str]:
     states, ports = program.outputs["by_voltage"].shape
     once = program.split(early, *names)
     sizes = {"STATES": states, "PORTS": ports, "PARAMS": len(early), "HOISTED": len(once), "BLOCK": block}
-    sizes |= {"GAMMA": _rodas.GAMMA, "RAMP": stiff.RAMP, "GROWTH": stiff.GROWTH}
+    sizes |= {"GAMMA": _rodas.GAMMA, "RAMP": _lanes.RAMP, "GROWTH": _lanes.GROWTH}
     sizes |= {"EXP_RANGE": float(np.floor(-np.log(np.finfo(dtype).tiny)))}
     sizes |= {"EXPM1_LEAST": float(np.floor(np.log(np.finfo(dtype).eps / 8)))}
     sizes |= {"EPSILON": float(np.finfo(dtype).eps), "HUGE_REAL": float(np.finfo(dtype).max)}

@@ -127,7 +127,9 @@ def _lsoda(device: AbstractDevice, wave: Waveform, ts: Array) -> np.ndarray:
             return np.interp(t, times[piece], volts[piece])
 
         inside = samples[(samples > a) & (samples <= b)]
-        options = dict(method="LSODA", rtol=TOLERANCE, atol=1e-2 * TOLERANCE, t_eval=np.union1d(inside, [b]))
+        options: dict[str, Any] = dict(
+            method="LSODA", rtol=TOLERANCE, atol=1e-2 * TOLERANCE, t_eval=np.union1d(inside, [b])
+        )
         options["jac"] = lambda t, y, volt=volt: np.asarray(jacobian(device, y, volt(t)))
         got = solve_ivp(lambda t, y, volt=volt: np.asarray(rate(device, y, volt(t))), (a, b), y, **options)
         y, found = got.y[:, -1], [*found, got.y[:, : len(inside)]]
@@ -200,7 +202,7 @@ def _first_call(name: str) -> Row:
     device = device_named(name)
     wave = waveforms(device)["triangle"]
     ts = jnp.linspace(0.0, float(wave.duration), 201)
-    kept = jax.config.jax_enable_compilation_cache
+    kept = jax.config.read("jax_enable_compilation_cache")
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = []
     for solver in (None, diffrax.Kvaerno5()):

@@ -29,10 +29,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def worthwhile(size: int | None, trees: Any, chunk: int) -> bool:
+def worthwhile(size: int, trees: Any, chunk: int) -> bool:
     """Whether a population is large enough, on a CPU, and made of numbers that lie in one place."""
     leaves = jax.tree.leaves(trees)
-    if size is None or size <= chunk or jax.default_backend() != "cpu":
+    if size <= chunk or jax.default_backend() != "cpu":
         return False
     return not any(isinstance(a, Tracer) for a in leaves) and mesh_of(trees) is None
 

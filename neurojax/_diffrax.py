@@ -4,7 +4,7 @@ import diffrax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from neurojax.stiff import RUNNING, TOO_MANY
+from neurojax._lanes import RUNNING, TOO_MANY
 from neurojax.waveform import interpolate
 
 

@@ -4,9 +4,9 @@ import equinox as eqx
 import numpy as np
 from jax.core import Tracer
 
+from neurojax._lanes import MEANING
 from neurojax.errors import SimulationError
 from neurojax.record import Record
-from neurojax.stiff import MEANING
 
 _ADVICE = (
     "Try more steps (max_steps=...), a looser tolerance (rtol=1e-4), a series resistance or compliance "

@@ -123,9 +123,7 @@ def demo(
 def bench(
     name: Annotated[str, typer.Argument(help="engine (the integrator) or fit")],
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
-    into: Annotated[
-        Path | None, typer.Option(help="file with a line `<!-- bench NAME -->` for the table")
-    ] = None,
+    into: Annotated[Path | None, typer.Option(help="file with a line `<!-- bench NAME -->` for the table")] = None,
 ) -> None:
     """Measure ours against others side by side, as ratios: the time of the other over ours.
 
@@ -145,7 +143,7 @@ def bench(
             note = f" ({r.note})" if r.note else ""
             text = f"{r.case:<40} {r.ratio:>8.3g} {r.other}{errors}{note}"
             if not as_json:
-                out.print(text, highlight=False)
+                out.print(text, highlight=False, soft_wrap=True)
         if as_json:
             print(json.dumps([dataclasses.asdict(r) for r in rows], indent=2))
         if into:

@@ -14,7 +14,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from neurojax.stiff import RUNNING, TOO_SMALL
+from neurojax._lanes import RUNNING, TOO_SMALL
 from neurojax.waveform import interpolate
 
 

@@ -23,7 +23,7 @@ class Record(eqx.Module):
         power: electrical power taken from the source (W), shape (n,).
         energy: its integral by the trapezoidal rule over the samples (J), shape (n,).
         steps: solver steps taken (accepted and rejected).
-        code: 0 where the solver reached the end, one a member; `stiff.MEANING` has the words for the others.
+        code: 0 where the solver reached the end, one a member; `_lanes.MEANING` has the words for the others.
     """
 
     t: Float[Array, " n"]

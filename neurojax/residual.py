@@ -21,8 +21,9 @@ from jaxtyping import Array, Float
 
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
+from neurojax.members import Members, member_axes, start_states
 from neurojax.pulses import PulseTrace
-from neurojax.simulate import Members, member_axes, solve, start_states
+from neurojax.simulate import solve
 from neurojax.stiff import Drive
 from neurojax.trace import Trace
 from neurojax.waveform import interpolate

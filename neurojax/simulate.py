@@ -19,14 +19,15 @@ from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from neurojax import _adjoint, _chunks, _diffrax, langevin, stiff
+from neurojax import _adjoint, _chunks, _diffrax, _lanes, langevin, stiff
 from neurojax._failure import checked
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
+from neurojax.members import Members, member_axes, start_states
 from neurojax.progress import after_a_while
 from neurojax.record import Record, cumulative
 from neurojax.waveform import Waveform, interpolate
-from physics.device import AbstractDevice, AbstractLangevin, AbstractReactive, Environment
+from physics.device import AbstractDevice, AbstractLangevin, Environment
 from physics.quantity import parameters
 
 MAX_STEPS = 2**16
@@ -77,7 +78,8 @@ def simulate(
     """
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
-    env = Environment() if env is None else env
+    # In the precision of the waveform, also where the default is the other one.
+    env = Environment(temperature=jnp.asarray(300.0, waveform.t.dtype)) if env is None else env
     _check_ports(device, waveform)
     times = _sample_times(waveform, ts)
     steps = None if key is None else _path_grid(device, waveform, times, env, dt)
@@ -101,55 +103,10 @@ def _populate(members: Any, shared: Any, size: int | None, max_steps: int, gradi
         local = size // lie[0].shape[lie[1]]
         part = partial(_parts, size=local, max_steps=max_steps, gradient=gradient)
         return _chunks.on_all_devices(part, members, shared, lie)
-    if _chunks.worthwhile(size, (members, shared), chunk):
+    if size is not None and _chunks.worthwhile(size, (members, shared), chunk):
         run = partial(_run, shared=shared, size=chunk, max_steps=max_steps, gradient=gradient)
         return _chunks.in_chunks(run, members, size, chunk, tell)
     return _run(members, shared, size, max_steps, gradient)
-
-
-class Members(eqx.Module):
-    """A device in its surroundings and measuring circuit: what a lane of the solver needs."""
-
-    device: AbstractDevice
-    env: Environment
-    instrument: Instrument | None
-
-    def voltage(self, x: Any, v: Array) -> Array:
-        """The part of the applied voltage that falls on the device (V)."""
-        return v if self.instrument is None else self.instrument.device_voltage(self.device, x, v, self.env)
-
-    def rate(self, x: Any, v: Array) -> Any:
-        """dx/dt (1/s) under an applied voltage."""
-        return self.device.rate(x, self.voltage(x, v), self.env)
-
-    def drift(self, x: Any, v: Array) -> Any:
-        """Drift of one path of a Langevin device (1/s)."""
-        device: Any = self.device
-        return device.drift(x, self.voltage(x, v), self.env)
-
-    def diffusion(self, x: Any, v: Array) -> Any:
-        """Noise amplitude of a Langevin device (1/sqrt(s))."""
-        device: Any = self.device
-        return device.diffusion(x, self.voltage(x, v), self.env)
-
-    def observe(self, x: Any, v: Array, slope: Array) -> tuple[Array, Array]:
-        """Measured current (A) and power taken from the source (W)."""
-        inner = self.voltage(x, v)
-        i = self.device.current(x, inner, self.env)
-        device = self.device
-        if isinstance(device, AbstractReactive):
-            moved = device.rate(x, inner, self.env)
-            i = i + jax.jvp(lambda y, u: device.charge(y, u, self.env), (x, inner), (moved, slope))[1]
-        return (i if self.instrument is None else self.instrument.measured(i)), jnp.sum(v * i)
-
-    def conductance(self, x: Any, v_read: Array) -> Array:
-        """Reading i/v (S) at `v_read` on the last port, the others at zero."""
-        v = v_read
-        if self.device.port_shape:
-            v = jnp.zeros(self.device.port_shape, v_read.dtype).at[-1].set(v_read)
-        i = self.device.current(x, self.voltage(x, v), self.env)
-        i = i[-1] if self.device.port_shape else i
-        return (i if self.instrument is None else self.instrument.measured(i)) / v_read
 
 
 def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, max_steps: int, gradient: str):
@@ -172,7 +129,7 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
     how = stiff.control(lanes, flat.shape[0], max_steps)
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
     rtol, atol = tolerances
-    solution = integrate(stiff.Equations(rate), members, axes, drive, flat, rtol, atol, how)
+    solution = integrate(_lanes.Equations(rate), members, axes, drive, flat, rtol, atol, how)
     return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
 
 
@@ -224,18 +181,6 @@ def _run_members(
     in_axes = (axes, 0, None if keys is None else 0)
     parts: Any = jax.vmap(one, in_axes=in_axes, axis_size=lanes)(members, start_states(members, axes, x0, lanes), keys)
     return Record(ts, *(parts if size is not None else jax.tree.map(lambda a: a[0], parts)))
-
-
-def member_axes(members: Members) -> Any:
-    """0 for every leaf with a leading axis, None for those that all members share."""
-    return jax.tree.map(lambda a: 0 if getattr(a, "ndim", 0) else None, members)
-
-
-def start_states(members: Members, axes: Any, x0: Any, lanes: int) -> Any:
-    """Initial states with a lane axis."""
-    if x0 is None:
-        return jax.vmap(lambda m: m.device.init(m.env), in_axes=(axes,), axis_size=lanes)(members)
-    return jax.tree.map(lambda a: jnp.asarray(a) if jnp.ndim(a) else jnp.full(lanes, a), x0)
 
 
 def tolerances(rtol: float, atol: float, dtype: Any) -> tuple[Array, Array]:

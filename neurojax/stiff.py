@@ -6,112 +6,27 @@ All lanes (one a device) sit in one `while_loop`, but no lane waits for another:
 of the waveform, its own time within it, its own step size. No step crosses a knot, within a segment the
 voltage is a straight line whose slope enters the step exactly, and times are counted from the last knot,
 with compensation, so that picoseconds in a sweep of seconds survive float32 too. Steps are those of
-`_rodas.py`; they are written to pages, from which `_samples.py` reads the states at the samples and
-`_adjoint.py` the gradient of the whole run. `simulate.py` is the friendly way in.
+`_rodas.py`, accepted or not in `_lanes.py`; they are written to pages, from which `_samples.py` reads the
+states at the samples and `_adjoint.py` the gradient of the whole run. `simulate.py` is the friendly way in.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from neurojax._drive import Drive, Segment, Track, first_segment, over_ports, pick, pieces, segment_at, track
-from neurojax._rodas import Slopes, Step, curve_error, rodas4, slopes, stiffness_growth
-from neurojax._samples import (
-    ACCEPTED,
-    ENDED,
-    REJECTED,
-    START,
-    Page,
-    Samples,
-    blank,
-    close,
-    collect,
-    passed,
-    samples,
-    write,
-)
+from neurojax._drive import Drive, first_segment, segment_at, track
+from neurojax._lanes import Control, Equations, Lanes, Place, attempt, is_active
+from neurojax._rodas import Slopes
+from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, samples, write
 
-RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
-MEANING = {
-    TOO_MANY: "more than max_steps steps were needed",
-    TOO_SMALL: "the step size vanished (the state runs away)",
-    NOT_FINITE: "the rate or its derivative is not finite",
-}
 MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
-EVENT = 0.05
-"""Part of a segment within which a state changes by its range where it switches, see `_rodas.shifted`."""
-GROWTH = 0.5
-"""ln of the factor by which stiffness is meant to change within a step, see `_rodas.stiffness_growth`."""
-RAMP = 0.25
-"""Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
 PAGE = 2**22
 """About how many numbers a page holds."""
-
-Rate = Callable[[Any, Array, Array], Array]
-"""(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Equations:
-    """What is solved, of one lane: M dy/dt = rate(member, y, v) with M = mass(member), (n, n); None for the identity.
-
-    M may be singular as long as the rows without mass determine the rest (index 1); y0 must then obey them.
-    """
-
-    rate: Rate
-    mass: Callable[[Any], Array] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Control:
-    """What is static: bound on the steps, rows of a page."""
-
-    max_steps: int
-    rows: int
-    unroll: bool = False
-
-
-class Lanes(NamedTuple):
-    """What every lane carries from step to step; where `stale`, its slopes are still to be found.
-
-    s: samples passed. eighth: of the error of the last accepted step, the eighth root.
-    """
-
-    k: Int[Array, " lanes"]
-    tau: Float[Array, " lanes"]
-    rest: Float[Array, " lanes"]
-    h: Float[Array, " lanes"]
-    eighth: Float[Array, " lanes"]
-    y: Float[Array, "n lanes"]
-    slopes: Slopes
-    s: Int[Array, " lanes"]
-    tried: Int[Array, " lanes"]
-    code: Int[Array, " lanes"]
-    stale: Bool[Array, " lanes"]
-
-
-class Place(NamedTuple):
-    """Where the lanes are: pieces of the waveform and samples."""
-
-    table: Track
-    at: Samples
-
-
-class Move(NamedTuple):
-    """One attempted step: where, how far, whether it ends the segment, whether it counts, what came out."""
-
-    segment: Segment
-    h: Array
-    end: Array
-    accepted: Array
-    step: Step
 
 
 class Solution(NamedTuple):
@@ -211,145 +126,3 @@ def begin(drive: Drive, y0: Array) -> Lanes:
     empty = Slopes(*(jnp.zeros((n, *m, lanes), dtype) for m in ((), (n,), (math.prod(ports),))))
     h = lax.stop_gradient(1e-3 * segment_at(track(drive), first).length)
     return Lanes(first, zero, zero, h, jnp.ones(lanes, dtype), y0, empty, none, none, none, none == 0)
-
-
-def is_active(lanes: Lanes, table: Track) -> Array:
-    return (lanes.k < pieces(table)) & (lanes.code == RUNNING)
-
-
-def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control):
-    """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes."""
-    segment, starting = segment_at(place.table, lanes.k), lanes.stale
-    size, end = _size(lanes, segment)
-    y, tau = lanes.y, lanes.tau
-    h, step = advance(equations, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
-    ahead = jnp.where(starting[None], y, step.y)
-    v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
-    v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
-    found = slopes_at(equations, axes)(members, ahead, v)
-    allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
-    error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
-    growth = _growth(equations, members, axes, lanes.slopes.jacobian, found.jacobian, h)
-    growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
-    finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
-    error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
-    fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
-    first = _first_sample(place.at, lanes, segment, h)
-    between = jnp.max(curve_error(y, step, h[None] * found.rate) / allowed, axis=0)
-    if equations.mass is not None:
-        # There `rate` is no slope of the state.
-        between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
-    cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
-    move = Move(segment, h, end, fine & ~cut, step)
-    following = _after(place, lanes, move, active, error, growth, finite, how)
-    # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
-    # before the end of a segment, which would be taken for it.
-    to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
-    following = following._replace(h=jnp.where(cut, to, following.h))
-    kept = move.accepted | (active & starting)
-    return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
-
-
-def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Array:
-    """Where in a step its first sample lies, in parts of it; beyond 1 if there is none."""
-    total = at.tau.shape[-1]
-    since = pick(at.tau, jnp.minimum(lanes.s, total - 1)) - lanes.tau
-    # A sample at the start itself is one of the state before the step.
-    later = since > 8 * jnp.finfo(h.dtype).eps * segment.length
-    there = (lanes.s < pick(at.first, lanes.k + 1)) & later
-    return jnp.where(there, since / h, jnp.full_like(h, 2.0))
-
-
-def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
-    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes) -> (h, Step).
-
-    The size is a fixed part of the segment, but for what `rodas4` adds to its derivative, and but for the step that
-    ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
-    """
-
-    def one(member, at, y, v, slope, h, slow):
-        mass = None if equations.mass is None else equations.mass(member)
-        # Algebraic unknowns have no flow along which an event could be shifted.
-        slow = slow if mass is None else jnp.zeros_like(slow)
-        rate = lambda y, v: equations.rate(member, y, v)  # noqa: E731
-        return rodas4(rate, at, y, v, slope, h, slow, mass, unroll=how.unroll)
-
-    def whole(members, segment, y, tau, part, end, at):
-        h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
-        slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
-        v = segment.v + over_ports(segment.slope, tau)
-        step = jax.vmap(one, in_axes=(axes, -1, -1, 0, 0, 0, 0), out_axes=-1)
-        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
-
-    return whole
-
-
-def slopes_at(equations: Equations, axes: Any) -> Callable[..., Slopes]:
-    """`slopes` of all lanes: (members, y, v) -> Slopes."""
-
-    def one(member, y, v):
-        return slopes(lambda y, v: equations.rate(member, y, v), y, v)
-
-    return jax.vmap(one, in_axes=(axes, -1, 0), out_axes=-1)
-
-
-def _growth(equations: Equations, members, axes, before, after, h) -> Array:
-    def one(member, before, after, h):
-        return stiffness_growth(before, after, h, None if equations.mass is None else equations.mass(member))
-
-    return jax.vmap(one, in_axes=(axes, -1, -1, 0))(members, before, after, h)
-
-
-def _size(lanes: Lanes, segment: Segment) -> tuple[Array, Array]:
-    """How far this step may go, and whether that is the end of the segment."""
-    remaining = segment.length - lanes.tau
-    ramp = segment.slope != 0
-    ramp = ramp if ramp.ndim == 1 else jnp.any(ramp, axis=-1)
-    size = jnp.where(ramp, jnp.minimum(lanes.h, RAMP * segment.length), lanes.h)
-    size = jnp.where(size > 0.95 * remaining, remaining, size)
-    return size, size >= remaining
-
-
-def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite, how: Control) -> Lanes:
-    """The lanes after a step: time, next step size (PI control), result code; the slopes as before."""
-    accepted, ended, starting = move.accepted, move.accepted & move.end, lanes.stale
-    # Powers of two as roots: error^(-3/16) times that of the step before to the 1/8.
-    eighth = jnp.sqrt(jnp.sqrt(jnp.sqrt(error)))
-    grow = jnp.minimum(0.9 * lanes.eighth / (eighth * jnp.sqrt(eighth)), GROWTH / (growth + 1e-30))
-    grow = jnp.clip(grow, 0.2, 6.0)
-    grow = jnp.where(finite, jnp.where(accepted, grow, jnp.minimum(grow, 0.9)), 0.1)
-    h = lax.stop_gradient(move.h) * grow
-    # A step cut short by a knot says nothing against the longer one.
-    h = jnp.where(accepted & (grow > 1), jnp.maximum(h, lanes.h), h)
-    moved = move.h + lanes.rest
-    tau = lanes.tau + moved
-    rest = lax.stop_gradient(moved - (tau - lanes.tau))
-    zero = jnp.zeros_like(tau)
-    tried = lanes.tried + active.astype(jnp.int32)
-    vanished = active & ~starting & ~ended & (move.h < _least(lanes.tau, move.segment.length))
-    code = jnp.where(vanished, jnp.where(finite, jnp.int32(TOO_SMALL), jnp.int32(NOT_FINITE)), lanes.code)
-    following = move.segment.following
-    over = following >= pieces(place.table)
-    code = jnp.where(active & (tried >= how.max_steps) & ~(ended & over), jnp.int32(TOO_MANY), code)
-    until = lax.stop_gradient(jnp.where(starting, lanes.tau, lanes.tau + move.h))
-    s = passed(place.at, lanes.k, until, lanes.s)
-    s = jnp.where(ended, pick(place.at.first, lanes.k + 1), s)
-    return Lanes(
-        jnp.where(ended, following, lanes.k),
-        jnp.where(ended, zero, jnp.where(accepted, tau, lanes.tau)),
-        jnp.where(ended, zero, jnp.where(accepted, rest, lanes.rest)),
-        jnp.where(active & ~starting, h, lanes.h),
-        jnp.where(accepted, eighth, lanes.eighth),
-        jnp.where(accepted, move.step.y, lanes.y),
-        lanes.slopes,
-        jnp.where(accepted | (active & starting), s, lanes.s),
-        tried,
-        code,
-        jnp.where(active, ended & (following != lanes.k + 1) & ~over, lanes.stale),
-    )
-
-
-def _least(tau: Array, length: Array) -> Array:
-    """Steps below this no longer move the compensated clock; at the start of a segment that is far below its length."""
-    clock, start = (1e-20, 1e-60) if tau.dtype == jnp.float64 else (1e-14, 1e-25)
-    return jnp.maximum(clock * tau, start * length)

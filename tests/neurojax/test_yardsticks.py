@@ -84,7 +84,9 @@ def test_c_integrates_in_about_the_same_steps(name, kind):
     device = nj.device_named(name)
     expected, steps, answer = both(device, waveforms(device)[kind], 1e-6)
     assert not answer.code.any()
-    np.testing.assert_allclose(answer.y, expected, atol=1e-4)
+    off = np.abs(answer.y - expected)
+    # Amid a switching event one tolerance in time is a thousand in the state.
+    assert np.quantile(off, 0.99) < 1e-5 and off.max() < 2e-3
     assert answer.steps.sum() == pytest.approx(steps.sum(), rel=0.15)
     assert answer.steps.sum() <= 16 * answer.rounds
 

@@ -1,0 +1,78 @@
+"""Correctness before speed: devices, parameters and waveforms at random, and no wrong answer that is said to be right.
+
+The quick version is a sample of the slow one. `campaign.py` says what is compared, and what counts as wrong.
+"""
+
+import campaign
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from draws import draw
+
+from neurojax.catalogue import devices
+
+QUICK, MANY = 20, 910
+NAMES = list(devices())
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """Of the slow campaign, one a device as it is done."""
+    return {}
+
+
+def words(found: campaign.Outcome) -> str:
+    return "; ".join(
+        f"lane {w.lane}: error {w.error:.3g}, response {w.response:.3g}" for w in found.suspects if w.wrong
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_few_random_draws_are_right(name):
+    found = campaign.campaign(devices()[name](), QUICK, seed=7)
+    assert not words(found)
+    assert not found.code.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_of_many_random_draws_none_is_silently_wrong(name, outcomes):
+    """10 000 in all; 1.1 % of a device may fail here, 0.1 % of all below."""
+    found = outcomes[name] = campaign.campaign(devices()[name](), MANY, seed=1000, chunk=130)
+    assert not words(found)
+    assert np.sum(found.code != 0) <= 10
+    assert len(found.suspects) <= 10
+    assert found.unknown <= 10
+
+
+@pytest.mark.slow
+def test_hardly_any_random_draw_fails(outcomes):
+    if len(outcomes) < len(NAMES):
+        pytest.skip("counts what the test before has found, of all devices")
+    failed = sum(int(np.sum(o.code != 0)) for o in outcomes.values())
+    assert failed < 1e-3 * MANY * len(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_agrees_with_an_integrator_of_somebody_else(name):
+    """LSODA of SciPy at 1e-11, from knot to knot."""
+    drawn = draw(devices()[name](), 6, seed=5)
+    ours = campaign.reference(drawn)
+    for lane in np.flatnonzero(ours.steps < 4000):
+        theirs = campaign.by_scipy(drawn, lane)
+        off = campaign.errors(ours.x[lane : lane + 1], theirs[None])[0]
+        assert off.max() < 1
+
+
+@pytest.mark.parametrize("name", ["Ecram", "GapRram", "PhaseChangeCell"])
+def test_single_precision_is_right_to_its_tolerance(name):
+    """rtol 1e-4 in float32 against float64 for the same (rounded) numbers."""
+    single = jax.tree.map(lambda a: a.astype(jnp.float32), draw(devices()[name](), QUICK, seed=11))
+    double = jax.tree.map(lambda a: a.astype(jnp.float64), single)
+    low, exact = campaign.answer(single, 1e-4, 1e-5), campaign.answer(double, 1e-7, 1e-8)
+    assert low.x.dtype == np.float32
+    assert not low.code.any()
+    off = np.abs(low.x - exact.x) / (1e-5 + 1e-4 * np.abs(exact.x))
+    assert off.max() < campaign.LIMIT
