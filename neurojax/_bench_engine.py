@@ -202,7 +202,7 @@ def _first_call(name: str) -> Row:
     device = device_named(name)
     wave = waveforms(device)["triangle"]
     ts = jnp.linspace(0.0, float(wave.duration), 201)
-    kept = jax.config.read("jax_enable_compilation_cache")
+    kept = jax.config.values["jax_enable_compilation_cache"]
     jax.config.update("jax_enable_compilation_cache", False)
     seconds = []
     for solver in (None, diffrax.Kvaerno5()):

@@ -151,7 +151,9 @@ def lookup(page: Page, row: Array) -> tuple[Array, Array, Array]:
 def value_at(y: Array, ahead: Array, more: Array, tau: Array) -> Array:
     """The state at `tau` within a row."""
     n = y.shape[0]
-    fraction = jnp.clip((tau - more[0]) / more[1], 0.0, 1.0)
+    fraction = (tau - more[0]) / more[1]
+    # By rounding only is it beyond an end of the step; its derivative is not to stop there.
+    fraction = fraction + lax.stop_gradient(jnp.clip(fraction, 0.0, 1.0) - fraction)
     return interpolate(y, ahead, more[2 : 2 + n], more[2 + n :], fraction[None])
 
 

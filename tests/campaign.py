@@ -30,9 +30,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 from scipy.integrate import solve_ivp
 
+from neurojax._drive import Drive
+from neurojax._lanes import TOO_MANY
 from neurojax.members import Members, member_axes, start_states
 from neurojax.simulate import MAX_STEPS, solve
-from neurojax.stiff import TOO_MANY, Drive
 from physics.device import AbstractDevice, Environment
 from physics.quantity import parameters
 
