@@ -49,7 +49,8 @@ class Book(NamedTuple):
 def control(lanes: int, states: int, max_steps: int, page: int = PAGE) -> Control:
     """Pages of about `page` numbers."""
     rows = page // (lanes * (3 + 3 * states))
-    rows = 2 ** max(6, min(10, rows.bit_length() - 1))
+    # Not fewer than 256, as a run of 2^16 steps keeps its lanes at the beginning of each page.
+    rows = 2 ** max(8, min(10, rows.bit_length() - 1))
     return Control(max_steps, rows, lanes >= MANY_LANES)
 
 
