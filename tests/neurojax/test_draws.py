@@ -3,6 +3,8 @@
 The quick version is a sample of the slow one. `campaign.py` says what is compared, and what counts as wrong.
 """
 
+import os
+
 import campaign
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ from draws import draw
 
 from neurojax.catalogue import devices
 
-QUICK, MANY = 20, 910
+QUICK, MANY = 20, int(os.environ.get("NEUROJAX_DRAWS", "130"))
 NAMES = list(devices())
 
 
@@ -38,12 +40,12 @@ def test_a_few_random_draws_are_right(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_of_many_random_draws_none_is_silently_wrong(name, outcomes):
-    """10 000 in all; 1.1 % of a device may fail here, 0.1 % of all below."""
+    """NEUROJAX_DRAWS=910 makes 10 000 in all; of a device one in a hundred may fail here, of all 0.1 % below."""
     found = outcomes[name] = campaign.campaign(devices()[name](), MANY, seed=1000, chunk=130)
     assert not words(found)
-    assert np.sum(found.code != 0) <= 10
-    assert len(found.suspects) <= 10
-    assert found.unknown <= 10
+    assert np.sum(found.code != 0) <= 1 + MANY // 100
+    assert len(found.suspects) <= 1 + MANY // 100
+    assert found.unknown <= 1 + MANY // 100
 
 
 @pytest.mark.slow
