@@ -131,7 +131,11 @@ def _lsoda(device: AbstractDevice, wave: Waveform, ts: Array) -> np.ndarray:
             method="LSODA", rtol=TOLERANCE, atol=1e-2 * TOLERANCE, t_eval=np.union1d(inside, [b])
         )
         options["jac"] = lambda t, y, volt=volt: np.asarray(jacobian(device, y, volt(t)))
-        got = solve_ivp(lambda t, y, volt=volt: np.asarray(rate(device, y, volt(t))), (a, b), y, **options)
+        flow = lambda t, y, volt=volt: np.asarray(rate(device, y, volt(t)))  # noqa: E731
+        got = solve_ivp(flow, (a, b), y, **options)
+        if not (got.success and np.isfinite(got.y).all()):
+            # LSODA gives up where a device runs away.
+            got = solve_ivp(flow, (a, b), y, **options | {"method": "Radau"})
         y, found = got.y[:, -1], [*found, got.y[:, : len(inside)]]
     states = jax.vmap(unravel)(jnp.asarray(np.concatenate(found, axis=1)[:, : len(samples)].T))
     volts = jnp.asarray(np.interp(samples, times, volts))
