@@ -135,7 +135,8 @@ def _lsoda(device: AbstractDevice, wave: Waveform, ts: Array) -> np.ndarray:
         got = solve_ivp(flow, (a, b), y, **options)
         if not (got.success and np.isfinite(got.y).all()):
             # LSODA gives up where a device runs away.
-            got = solve_ivp(flow, (a, b), y, **options | {"method": "Radau"})
+            options["method"] = "Radau"
+            got = solve_ivp(flow, (a, b), y, **options)
         y, found = got.y[:, -1], [*found, got.y[:, : len(inside)]]
     states = jax.vmap(unravel)(jnp.asarray(np.concatenate(found, axis=1)[:, : len(samples)].T))
     volts = jnp.asarray(np.interp(samples, times, volts))
