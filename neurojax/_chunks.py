@@ -78,15 +78,15 @@ def mesh_of(trees: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def on_all_devices(run: Callable[..., Any], members: Any, shared: Any, where: tuple[Any, Any]) -> Any:
-    """run(members, shared) where every device has its own part of the members and none waits for another."""
+@eqx.filter_jit
+def on_all_devices(run: Callable[..., Any], members: Any, shared: Any, where: tuple[Any, Any], **static: Any) -> Any:
+    """run(members, shared, **static) where every device has its own part of the members and none waits for another."""
     mesh, axis = where
-    moving, fixed = eqx.partition(members, lambda a: isinstance(a, jax.Array) and a.ndim > 0)
+    moving, fixed = eqx.partition(members, lambda a: eqx.is_array(a) and a.ndim > 0)
     still, rest = eqx.partition((fixed, shared), eqx.is_array)
 
     def part(moving: Any, still: Any) -> Any:
         fixed, shared = eqx.combine(still, rest)
-        return run(eqx.combine(moving, fixed), shared)
+        return run(eqx.combine(moving, fixed), shared, **static)
 
-    spread = jax.shard_map(part, mesh=mesh, in_specs=(P(axis), P()), out_specs=P(axis), check_vma=False)
-    return jax.jit(spread)(moving, still)
+    return jax.shard_map(part, mesh=mesh, in_specs=(P(axis), P()), out_specs=P(axis), check_vma=False)(moving, still)

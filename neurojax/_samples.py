@@ -1,8 +1,8 @@
 """From the steps of the lanes to the states at the samples, and the gradient back.
 
 The loop of `stiff.py` writes every attempted step into a row of a page, all lanes side by side: contiguous, where
-writing the samples themselves would scatter. When the page is full, each sample is
-interpolated in the row in which it lies.
+writing the samples themselves would scatter. When the page is full, each sample is interpolated in the row in which
+it lies.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from neurojax._drive import Drive, pick
 from neurojax._rodas import STAGES, Step, interpolate
 
 REJECTED, ACCEPTED, ENDED, START = 0, 1, 2, 3
-"""What became of a row: nothing, a step, a step that ended its segment, the look at the slopes before the first."""
+"""What became of a row: nothing, a step, a step that ended its segment, a look at the slopes (first, after a jump)."""
 
 
 class Samples(NamedTuple):
@@ -88,7 +88,7 @@ def close(page: Page, count: Array, y: Array, s: Array) -> Page:
     return page._replace(y=put(page.y, y, count, 0), s=put(page.s, s, count, 0))
 
 
-def passed(at: Samples, k: Array, until: Array, s: Array, limit: int = 64) -> Array:
+def passed(at: Samples, k: Array, until: Array, s: Array) -> Array:
     """How many samples lie up to the time `until` of segment k, if s do so already.
 
     A bisection that begins where the samples would be if they were evenly spread.
@@ -99,7 +99,7 @@ def passed(at: Samples, k: Array, until: Array, s: Array, limit: int = 64) -> Ar
     guess = low + jnp.floor(ahead).astype(jnp.int32)
 
     def unfinished(carry):
-        return jnp.any(carry[0] < carry[1]) & (carry[2] < limit)
+        return jnp.any(carry[0] < carry[1])
 
     def narrow(carry):
         low, high, turn = carry

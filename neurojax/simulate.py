@@ -79,7 +79,8 @@ def simulate(
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
     # In the precision of the waveform, also where the default is the other one.
-    env = Environment(temperature=jnp.asarray(300.0, waveform.t.dtype)) if env is None else env
+    usual: Any = jax.tree.map(lambda a: a.astype(waveform.t.dtype), Environment())
+    env = usual if env is None else env
     _check_ports(device, waveform)
     times = _sample_times(waveform, ts)
     steps = None if key is None else _path_grid(device, waveform, times, env, dt)
@@ -101,8 +102,8 @@ def _populate(members: Any, shared: Any, size: int | None, max_steps: int, gradi
     lie = None if size is None or _traced(members) else _chunks.mesh_of(members)
     if lie is not None:
         local = size // lie[0].shape[lie[1]]
-        part = partial(_parts, size=local, max_steps=max_steps, gradient=gradient)
-        return _chunks.on_all_devices(part, members, shared, lie)
+        static = dict(size=local, max_steps=max_steps, gradient=gradient)
+        return _chunks.on_all_devices(_parts, members, shared, lie, **static)
     if size is not None and _chunks.worthwhile(size, (members, shared), chunk):
         run = partial(_run, shared=shared, size=chunk, max_steps=max_steps, gradient=gradient)
         return _chunks.in_chunks(run, members, size, chunk, tell)

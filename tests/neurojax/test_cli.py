@@ -103,3 +103,17 @@ def test_help_has_examples():
         done = call(command, "--help")
         assert done.exit_code == 0
         assert "neurojax" in done.output
+
+
+def test_the_table_of_a_benchmark_goes_between_its_lines(tmp_path):
+    from neurojax.bench import Row, insert, table
+    from neurojax.errors import DataError
+
+    text = table([Row("a sweep", "others", 2.5, 1e-3, 2e-3), Row("a pulse", "others", 0.5)])
+    assert "| a sweep | others | 2.5 | 1.0e-03 | 2.0e-03 |  |" in text
+    path = tmp_path / "README.md"
+    path.write_text("before\n<!-- bench engine -->\nold\n<!-- end -->\nafter\n")
+    insert(path, "engine", text)
+    assert path.read_text() == f"before\n<!-- bench engine -->\n{text}<!-- end -->\nafter\n"
+    with pytest.raises(DataError, match="no lines '<!-- bench fit -->'"):
+        insert(path, "fit", text)
