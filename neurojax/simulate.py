@@ -79,7 +79,7 @@ def simulate(
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
     # In the precision of the waveform, also where the default is the other one.
-    usual: Any = jax.tree.map(lambda a: a.astype(waveform.t.dtype), Environment())
+    usual: Environment = jax.tree.map(lambda a: a.astype(waveform.t.dtype), Environment())
     env = usual if env is None else env
     _check_ports(device, waveform)
     times = _sample_times(waveform, ts)
