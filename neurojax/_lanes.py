@@ -99,11 +99,12 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
     size, end = _size(lanes, segment)
     y, tau = lanes.y, lanes.tau
-    h, step = advance(equations, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
+    one = _one(size) if how.unroll else None
+    h, step = advance(equations, axes)(members, segment, y, tau, size / segment.length, end, lanes.slopes, one)
     ahead = jnp.where(starting[None], y, step.y)
     v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
     v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
-    found = slopes_at(equations, axes)(members, ahead, v)
+    found = slopes_at(equations, axes)(members, ahead, v, one)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
     growth = _growth(equations, members, axes, lanes.slopes.jacobian, found.jacobian, h)
@@ -137,37 +138,43 @@ def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Arra
     return jnp.where(there, since / h, jnp.full_like(h, 2.0))
 
 
-def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
-    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes) -> (h, Step).
+def _one(size: Array) -> Array:
+    """A one for each lane, see `_rodas.held`."""
+    size = lax.stop_gradient(jnp.maximum(size, jnp.finfo(size.dtype).tiny))
+    return size / size
+
+
+def advance(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Step]]:
+    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes, one) -> (h, Step).
 
     The size is a fixed part of the segment, but for what `rodas4` adds to its derivative, and but for the step that
     ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
     """
 
-    def one(member, at, y, v, slope, h, slow):
+    def each(member, at, y, v, slope, h, slow, one):
         mass = None if equations.mass is None else equations.mass(member)
         # Algebraic unknowns have no flow along which an event could be shifted.
         slow = slow if mass is None else jnp.zeros_like(slow)
         rate = lambda y, v: equations.rate(member, y, v)  # noqa: E731
-        return rodas4(rate, at, y, v, slope, h, slow, mass, unroll=how.unroll)
+        return rodas4(rate, at, y, v, slope, h, slow, mass, one)
 
-    def whole(members, segment, y, tau, part, end, at):
+    def whole(members, segment, y, tau, part, end, at, one):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = jax.vmap(one, in_axes=(axes, -1, -1, 0, 0, 0, 0), out_axes=-1)
-        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
+        step = jax.vmap(each, in_axes=(axes, -1, -1, 0, 0, 0, 0, 0), out_axes=-1)
+        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow), one)
 
     return whole
 
 
 def slopes_at(equations: Equations, axes: Any) -> Callable[..., Slopes]:
-    """`slopes` of all lanes: (members, y, v) -> Slopes."""
+    """`slopes` of all lanes: (members, y, v, one) -> Slopes."""
 
-    def one(member, y, v):
-        return slopes(lambda y, v: equations.rate(member, y, v), y, v)
+    def each(member, y, v, one):
+        return slopes(lambda y, v: equations.rate(member, y, v), y, v, one)
 
-    return jax.vmap(one, in_axes=(axes, -1, 0), out_axes=-1)
+    return jax.vmap(each, in_axes=(axes, -1, 0, 0), out_axes=-1)
 
 
 def _growth(equations: Equations, members, axes, before, after, h) -> Array:

@@ -8,6 +8,7 @@ E. Hairer and G. Wanner, Solving Ordinary Differential Equations II (1996), sect
 coefficients of its code RODAS, 10.1007/978-3-642-05221-7.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -81,9 +82,23 @@ class Slopes(NamedTuple):
     by_voltage: Array
 
 
-def slopes(rate: Rate, y: Vector, v: Array) -> Slopes:
-    """The rate and its derivatives by forward mode."""
+def held(x: Array, one: Array | None) -> Array:
+    """x, as the quotient x/1 where `one` is an array of ones that the compiler cannot know to be such.
+
+    XLA fuses loops over lanes, and repeats in each what is cheap; sums of stages, read in dozens of places, made three
+    quarters of all work. A division counts as dear, so its result is kept and read.
+    """
+    return x if one is None else x / one
+
+
+def slopes(rate: Rate, y: Vector, v: Array, one: Array | None = None) -> Slopes:
+    """The rate and its derivatives: with `one`, see `held`, by reverse mode and row by row; else by forward mode."""
     n, ports = y.shape[0], v.size
+    if one is not None:
+        first, pull = jax.vjp(rate, y, v)
+        rows = [pull(jnp.asarray(e, y.dtype)) for e in np.eye(n)]
+        by_y, by_v = jnp.stack([r[0] for r in rows]), jnp.stack([r[1].reshape(-1) for r in rows])
+        return Slopes(held(first, one), held(by_y, one), held(by_v, one))
     first, linear = jax.linearize(rate, y, v)
     basis = jnp.eye(n + ports, dtype=y.dtype)
     columns = jax.vmap(lambda e: linear(e[:n], e[n:].reshape(v.shape)), out_axes=1)(basis)
@@ -99,14 +114,13 @@ def rodas4(
     h: Array,
     slow: Array | None = None,
     mass: Array | None = None,
-    *,
-    unroll: bool = False,
+    one: Array | None = None,
 ) -> tuple[Array, Step]:
     """One step of size `h` from the state `y` while the voltage is v + slope t; returns that size and the step.
 
     `at` holds the slopes at its beginning. With `slow` (s) the size is shifted in its derivative, see `shifted`.
     With `mass` (n, n) it is a step of M dy/dt = rate, M possibly singular (index 1).
-    `unroll` writes the stages out: quicker for many lanes, slower to compile.
+    With `one`, see `held`, the stages are written out: quicker for many lanes, slower to compile.
     """
     n, dtype = y.shape[0], y.dtype
     drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
@@ -116,12 +130,12 @@ def rodas4(
     often = 1 / h
     solve = solver(matrix - GAMMA * h * at.jacobian, GAMMA * h)
     weigh = (lambda u: often * u) if mass is None else (lambda u: often * jnp.sum(mass * u[None], axis=1))
-    if unroll:
-        u = jnp.stack(_unrolled(rate, at.rate, drift, solve, weigh, y, v, slope, h))
-    else:
+    if one is None:
         u = _rolled(rate, drift, solve, weigh, y, v, slope, h)
-    last, dense = jnp.asarray(LAST, dtype), jnp.asarray(DENSE, dtype)
-    return h, Step(y + _mix(last, u), u[5], _mix(dense[0], u), _mix(dense[1], u), u)
+    else:
+        u = _unrolled(rate, at.rate, drift, solve, weigh, y, v, slope, h, one)
+    out = (held(a, one) for a in (y + _mix(LAST, u), u[5], _mix(DENSE[0], u), _mix(DENSE[1], u)))
+    return h, Step(*out, u if one is None else jnp.stack(u))
 
 
 def stiffness_growth(before: Array, after: Array, h: Array, mass: Array | None = None) -> Array:
@@ -163,9 +177,11 @@ def flow_of(rate: Vector, slow: Array) -> Vector:
     return lax.stop_gradient(jnp.nan_to_num(jnp.clip(rate * slow, -most, most)))
 
 
-def _mix(weights: Array, u: Array) -> Array:
+def _mix(weights: Array | np.ndarray, u: Array | list[Array]) -> Array:
+    if isinstance(u, list):
+        return _sum(weights, u)
     # Not a dot product: batched over lanes that would be a call of its own, this fuses.
-    return jnp.sum(weights[:, None] * u, axis=0)
+    return jnp.sum(jnp.asarray(weights, u.dtype)[:, None] * u, axis=0)
 
 
 def _rolled(rate, drift, solve, weigh, y, v, slope, h) -> Array:
@@ -179,17 +195,17 @@ def _rolled(rate, drift, solve, weigh, y, v, slope, h) -> Array:
     return lax.fori_loop(0, STAGES, stage, jnp.zeros((STAGES, *y.shape), y.dtype))
 
 
-def _unrolled(rate, first, drift, solve, weigh, y, v, slope, h) -> list[Array]:
-    u: list[Array] = []
-    for k in range(STAGES):
-        slopes = first if k == 0 else rate(y + _sum(A[k], u), v + float(ALPHA[k]) * h * slope)
-        right = slopes + float(GAMMAS[k]) * h * drift
-        u.append(solve(right + weigh(_sum(C[k], u)) if k else right))
+def _unrolled(rate, first, drift, solve, weigh, y, v, slope, h, one) -> list[Array]:
+    u = [held(solve(first + GAMMA * h * drift), one)]
+    for k in range(1, STAGES):
+        at = held(y + _sum(A[k], u), one), held(v + float(ALPHA[k]) * h * slope, one)
+        right = rate(*at) + float(GAMMAS[k]) * h * drift
+        u.append(held(solve(right + weigh(_sum(C[k], u))), one))
     return u
 
 
 def _sum(weights: np.ndarray, u: list[Array]) -> Array:
-    return sum((float(w) * x for w, x in zip(weights, u, strict=False) if w), start=jnp.zeros_like(u[0]))
+    return functools.reduce(jnp.add, [float(w) * x for w, x in zip(weights, u, strict=False) if w])
 
 
 def solver(w: Float[Array, "n n"], scale: Array) -> Callable[[Vector], Vector]:

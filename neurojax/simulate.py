@@ -127,7 +127,7 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
         return ravel_pytree(member.rate(unravel(y), v))[0]
 
     flat = jax.vmap(lambda x: ravel_pytree(x)[0], out_axes=1)(x0)
-    how = stiff.control(lanes, flat.shape[0], max_steps)
+    how = stiff.control(lanes, flat.shape[0], max_steps, booked=gradient == "reverse")
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
     rtol, atol = tolerances
     solution = integrate(_lanes.Equations(rate), members, axes, drive, flat, rtol, atol, how)

@@ -25,8 +25,8 @@ from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, clo
 
 MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
-PAGE = 2**22
-"""About how many numbers a page holds."""
+PAGE = 2**20
+"""About how many numbers a page holds: more would only be memory to fetch."""
 
 
 class Solution(NamedTuple):
@@ -46,11 +46,11 @@ class Book(NamedTuple):
     lanes: Lanes
 
 
-def control(lanes: int, states: int, max_steps: int, page: int = PAGE) -> Control:
+def control(lanes: int, states: int, max_steps: int, page: int = PAGE, booked: bool = True) -> Control:
     """Pages of about `page` numbers."""
     rows = page // (lanes * (3 + 3 * states))
-    # Not fewer than 256, as a run of 2^16 steps keeps its lanes at the beginning of each page.
-    rows = 2 ** max(8, min(10, rows.bit_length() - 1))
+    # Where it is `booked`, a run of 2^16 steps keeps its lanes at the beginning of each page.
+    rows = 2 ** max(8 if booked else 6, min(10, rows.bit_length() - 1))
     return Control(max_steps, rows, lanes >= MANY_LANES)
 
 
