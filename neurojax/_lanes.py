@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax._drive import Segment, Track, over_ports, pick, pieces, segment_at
-from neurojax._rodas import Slopes, Step, curve_error, rodas4, slopes, stiffness_growth
+from neurojax._rodas import Slopes, Step, curve_error, ramp_error, rodas4, slopes, stiffness_growth
 from neurojax._samples import Samples, passed
 
 RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
@@ -106,9 +106,10 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
     found = slopes_at(equations, axes)(members, ahead, v, one)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
-    error = lax.stop_gradient(jnp.max(jnp.abs(step.error) / allowed, axis=0))
-    growth = _growth(equations, members, axes, lanes.slopes.jacobian, found.jacobian, h)
+    growth, over = _changes(equations, axes)(members, lanes.slopes, found, step.y - y, h, segment.slope)
     growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
+    over = jnp.where(starting[None], jnp.zeros_like(over), over)
+    error = lax.stop_gradient(jnp.max((jnp.abs(step.error) + over) / allowed, axis=0))
     finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
     fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
@@ -177,11 +178,15 @@ def slopes_at(equations: Equations, axes: Any) -> Callable[..., Slopes]:
     return jax.vmap(each, in_axes=(axes, -1, 0, 0), out_axes=-1)
 
 
-def _growth(equations: Equations, members, axes, before, after, h) -> Array:
-    def one(member, before, after, h):
-        return stiffness_growth(before, after, h, None if equations.mass is None else equations.mass(member))
+def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Array]]:
+    """`stiffness_growth` and `ramp_error` of all lanes."""
 
-    return jax.vmap(one, in_axes=(axes, -1, -1, 0))(members, before, after, h)
+    def each(member, before, after, moved, h, slope):
+        mass = None if equations.mass is None else equations.mass(member)
+        growth = stiffness_growth(before.jacobian, after.jacobian, h, mass)
+        return growth, ramp_error(before, after, moved, h, slope, mass)
+
+    return jax.vmap(each, in_axes=(axes, -1, -1, -1, 0, 0), out_axes=(0, -1))
 
 
 def _size(lanes: Lanes, segment: Segment) -> tuple[Array, Array]:
