@@ -99,12 +99,11 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
     size, end = _size(lanes, segment)
     y, tau = lanes.y, lanes.tau
-    one = _one(size) if how.unroll else None
-    h, step = advance(equations, axes)(members, segment, y, tau, size / segment.length, end, lanes.slopes, one)
+    h, step = advance(equations, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
     ahead = jnp.where(starting[None], y, step.y)
     v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
     v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
-    found = slopes_at(equations, axes)(members, ahead, v, one)
+    found = slopes_at(equations, axes, how)(members, ahead, v)
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     growth, over = _changes(equations, axes)(members, lanes.slopes, found, step.y - y, h, segment.slope)
     growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
@@ -139,43 +138,37 @@ def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Arra
     return jnp.where(there, since / h, jnp.full_like(h, 2.0))
 
 
-def _one(size: Array) -> Array:
-    """A one for each lane, see `_rodas.held`."""
-    size = lax.stop_gradient(jnp.maximum(size, jnp.finfo(size.dtype).tiny))
-    return size / size
-
-
-def advance(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Step]]:
-    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes, one) -> (h, Step).
+def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tuple[Array, Step]]:
+    """The differentiable part of a step of all lanes: (members, segment, y, tau, part, end, slopes) -> (h, Step).
 
     The size is a fixed part of the segment, but for what `rodas4` adds to its derivative, and but for the step that
     ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
     """
 
-    def each(member, at, y, v, slope, h, slow, one):
+    def each(member, at, y, v, slope, h, slow):
         mass = None if equations.mass is None else equations.mass(member)
         # Algebraic unknowns have no flow along which an event could be shifted.
         slow = slow if mass is None else jnp.zeros_like(slow)
         rate = lambda y, v: equations.rate(member, y, v)  # noqa: E731
-        return rodas4(rate, at, y, v, slope, h, slow, mass, one)
+        return rodas4(rate, at, y, v, slope, h, slow, mass, unroll=how.unroll)
 
-    def whole(members, segment, y, tau, part, end, at, one):
+    def whole(members, segment, y, tau, part, end, at):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = jax.vmap(each, in_axes=(axes, -1, -1, 0, 0, 0, 0, 0), out_axes=-1)
-        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow), one)
+        step = jax.vmap(each, in_axes=(axes, -1, -1, 0, 0, 0, 0), out_axes=-1)
+        return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
 
     return whole
 
 
-def slopes_at(equations: Equations, axes: Any) -> Callable[..., Slopes]:
-    """`slopes` of all lanes: (members, y, v, one) -> Slopes."""
+def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Slopes]:
+    """`slopes` of all lanes: (members, y, v) -> Slopes."""
 
-    def each(member, y, v, one):
-        return slopes(lambda y, v: equations.rate(member, y, v), y, v, one)
+    def each(member, y, v):
+        return slopes(lambda y, v: equations.rate(member, y, v), y, v, unroll=how.unroll)
 
-    return jax.vmap(each, in_axes=(axes, -1, 0, 0), out_axes=-1)
+    return jax.vmap(each, in_axes=(axes, -1, 0), out_axes=-1)
 
 
 def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Array]]:

@@ -82,23 +82,29 @@ class Slopes(NamedTuple):
     by_voltage: Array
 
 
-def held(x: Array, one: Array | None) -> Array:
-    """x, as the quotient x/1 where `one` is an array of ones that the compiler cannot know to be such.
+@jax.custom_jvp
+def held(x: Array) -> Array:
+    """x itself (not a number if it is infinite), in a way that makes the compiler keep it.
 
     XLA fuses loops over lanes, and repeats in each what is cheap; sums of stages, read in dozens of places, made three
-    quarters of all work. A division counts as dear, so its result is kept and read.
+    quarters of all work. A division counts as dear: its result is kept and read, and so are its derivatives.
     """
-    return x if one is None else x / one
+    return x / (1 + 0 * x)
 
 
-def slopes(rate: Rate, y: Vector, v: Array, one: Array | None = None) -> Slopes:
-    """The rate and its derivatives: with `one`, see `held`, by reverse mode and row by row; else by forward mode."""
+@held.defjvp
+def _held_jvp(primals, tangents):
+    return held(*primals), held(*tangents)
+
+
+def slopes(rate: Rate, y: Vector, v: Array, *, unroll: bool = False) -> Slopes:
+    """The rate and its derivatives: by forward mode, or row by row in reverse mode (`unroll` as in `rodas4`)."""
     n, ports = y.shape[0], v.size
-    if one is not None:
+    if unroll:
         first, pull = jax.vjp(rate, y, v)
         rows = [pull(jnp.asarray(e, y.dtype)) for e in np.eye(n)]
         by_y, by_v = jnp.stack([r[0] for r in rows]), jnp.stack([r[1].reshape(-1) for r in rows])
-        return Slopes(held(first, one), held(by_y, one), held(by_v, one))
+        return Slopes(held(first), held(by_y), held(by_v))
     first, linear = jax.linearize(rate, y, v)
     basis = jnp.eye(n + ports, dtype=y.dtype)
     columns = jax.vmap(lambda e: linear(e[:n], e[n:].reshape(v.shape)), out_axes=1)(basis)
@@ -114,13 +120,14 @@ def rodas4(
     h: Array,
     slow: Array | None = None,
     mass: Array | None = None,
-    one: Array | None = None,
+    *,
+    unroll: bool = False,
 ) -> tuple[Array, Step]:
     """One step of size `h` from the state `y` while the voltage is v + slope t; returns that size and the step.
 
     `at` holds the slopes at its beginning. With `slow` (s) the size is shifted in its derivative, see `shifted`.
     With `mass` (n, n) it is a step of M dy/dt = rate, M possibly singular (index 1).
-    With `one`, see `held`, the stages are written out: quicker for many lanes, slower to compile.
+    `unroll` writes the stages out, each `held`: quicker for many lanes, slower to compile.
     """
     n, dtype = y.shape[0], y.dtype
     drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
@@ -130,12 +137,12 @@ def rodas4(
     often = 1 / h
     solve = solver(matrix - GAMMA * h * at.jacobian, GAMMA * h)
     weigh = (lambda u: often * u) if mass is None else (lambda u: often * jnp.sum(mass * u[None], axis=1))
-    if one is None:
+    if not unroll:
         u = _rolled(rate, drift, solve, weigh, y, v, slope, h)
-    else:
-        u = _unrolled(rate, at.rate, drift, solve, weigh, y, v, slope, h, one)
-    out = (held(a, one) for a in (y + _mix(LAST, u), u[5], _mix(DENSE[0], u), _mix(DENSE[1], u)))
-    return h, Step(*out, u if one is None else jnp.stack(u))
+        return h, Step(y + _mix(LAST, u), u[5], _mix(DENSE[0], u), _mix(DENSE[1], u), u)
+    u = _unrolled(rate, at.rate, drift, solve, weigh, y, v, slope, h)
+    bend, twist = (held(_sum(weights, u)) for weights in DENSE)
+    return h, Step(held(y + _sum(LAST, u)), u[5], bend, twist, jnp.stack(u))
 
 
 def stiffness_growth(before: Array, after: Array, h: Array, mass: Array | None = None) -> Array:
@@ -195,9 +202,7 @@ def flow_of(rate: Vector, slow: Array) -> Vector:
     return lax.stop_gradient(jnp.nan_to_num(jnp.clip(rate * slow, -most, most)))
 
 
-def _mix(weights: Any, u: Array | list[Array]) -> Array:
-    if isinstance(u, list):
-        return _sum(weights, u)
+def _mix(weights: Any, u: Array) -> Array:
     # Not a dot product: batched over lanes that would be a call of its own, this fuses.
     return jnp.sum(jnp.asarray(weights, u.dtype)[:, None] * u, axis=0)
 
@@ -213,12 +218,12 @@ def _rolled(rate, drift, solve, weigh, y, v, slope, h) -> Array:
     return lax.fori_loop(0, STAGES, stage, jnp.zeros((STAGES, *y.shape), y.dtype))
 
 
-def _unrolled(rate, first, drift, solve, weigh, y, v, slope, h, one) -> list[Array]:
-    u = [held(solve(first + GAMMA * h * drift), one)]
+def _unrolled(rate, first, drift, solve, weigh, y, v, slope, h) -> list[Array]:
+    u = [held(solve(first + GAMMA * h * drift))]
     for k in range(1, STAGES):
-        at = held(y + _sum(A[k], u), one), held(v + float(ALPHA[k]) * h * slope, one)
+        at = held(y + _sum(A[k], u)), held(v + float(ALPHA[k]) * h * slope)
         right = rate(*at) + float(GAMMAS[k]) * h * drift
-        u.append(held(solve(right + weigh(_sum(C[k], u))), one))
+        u.append(held(solve(right + weigh(_sum(C[k], u)))))
     return u
 
 

@@ -27,10 +27,9 @@ def relaxation(speed, y, v):
     return speed * (v[None] - y)
 
 
-@pytest.mark.parametrize("many", [False, True])
-def test_order_of_the_step_and_of_its_dense_output(many):
+@pytest.mark.parametrize("unroll", [False, True])
+def test_order_of_the_step_and_of_its_dense_output(unroll):
     """dy/dt = -2 y^2 + y v and a linear part, against a step of tiny size."""
-    one = jnp.ones(()) if many else None
 
     def rate(y, v):
         return jnp.stack([-2 * y[0] ** 2 + y[1] * v, y[0] - 3 * y[1]])
@@ -40,7 +39,7 @@ def test_order_of_the_step_and_of_its_dense_output(many):
     start = jnp.asarray([1.0, 0.2])
 
     def once(y, v, h):
-        return rodas4(rate, slopes(rate, y, v, one), y, v, slope, h, one=one)[1]
+        return rodas4(rate, slopes(rate, y, v, unroll=unroll), y, v, slope, h, unroll=unroll)[1]
 
     def to(h, n):
         part = lambda k, y: once(y, v + k * slope * h / n, h / n).y  # noqa: E731
