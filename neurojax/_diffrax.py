@@ -55,7 +55,9 @@ def solve(
         States (lanes, samples), steps and result codes (lanes,).
     """
 
+    rtol, atol = tolerances
+
     def one(member, lane, x):
-        return adaptive(solver, member.rate, *lane, x, *tolerances, max_steps, "forward")
+        return adaptive(solver, member.rate, lane.t, lane.v, lane.ts, x, rtol, atol, max_steps, "forward")
 
     return jax.vmap(one, in_axes=(axes, 0, 0))(members, drive, x0)

@@ -187,8 +187,8 @@ def predict(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spe
     if jtu.tree_leaves(x0):
         drive = Drive(tables.wave_t, tables.wave_v, tables.ts)
         options = (members, axes, drive, x0, (model.rtol, model.atol), spec.max_steps)
-        ours = spec.solver is None
-        xs, _, code = solve(*options, "forward") if ours else _diffrax.solve(spec.solver, *options)
+        other = spec.solver
+        xs, _, code = solve(*options, "forward") if other is None else _diffrax.solve(other, *options)
     else:
         xs, code = x0, jnp.zeros(starts * m, jnp.int32)
     observe = jax.vmap(lambda member, x, one: _observe(member, x, one, spec.pulsed), in_axes=(axes, 0, 0))
@@ -254,10 +254,10 @@ def in_batches(
 ) -> tuple[np.ndarray, ...]:
     """function(theta, model, data, spec) of all starts, `size` at a time (the last one repeated), on all cores."""
     padded = np.concatenate([theta, np.repeat(theta[-1:], -len(theta) % size, axis=0)])
-    batches = padded.reshape(-1, size, theta.shape[1])
+    batches = list(padded.reshape(-1, size, theta.shape[1]))
 
     def run(batch):
         return jax.tree.map(np.asarray, function(jnp.asarray(batch), model, data, spec))
 
-    parts = side_by_side(run, batches, (function, batches.shape[1:], repr(spec), identity((model, data))))
+    parts = side_by_side(run, batches, (function, batches[0].shape, repr(spec), identity((model, data))))
     return tuple(np.concatenate(p)[: len(theta)] for p in zip(*parts, strict=True))
