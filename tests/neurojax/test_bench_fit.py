@@ -13,6 +13,7 @@ def once(monkeypatch):
     monkeypatch.setattr(bench, "PATIENCE", 0.0)
 
 
+@pytest.mark.slow  # it compiles everything twice, without the cache
 def test_the_same_fit_on_diffrax():
     """Twice the one-parameter fit of a few samples: the first call and the second, equally good on both."""
     how = dict(n_starts=2, screen=4, generations=0, max_iterations=3, max_steps=2**12)
