@@ -5,7 +5,7 @@ size, so there is one compilation, and what is in memory at a time is bounded by
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[
         run: gets `members` with `chunk` rows in every array that had a leading axis. tell: of a progress bar.
     """
     starts = range(0, size, chunk)
-    key = (jax.tree.structure((members, run.keywords)), _shapes((members, run.keywords)), chunk)
+    key = (identity((members, run.keywords)), chunk)
     parts: list[Any] = []
     with ThreadPoolExecutor(cores()) as pool:
         rest = iter(starts)
@@ -59,14 +59,27 @@ def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[
     return jax.tree.map(lambda *a: jnp.concatenate(a)[:size], *parts)
 
 
+def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> list[Any]:
+    """[run(part) for part in parts] on all cores; the first alone where nothing with this key was compiled before."""
+    first = 0 if key in _compiled else 1
+    done = [run(part) for part in parts[:first]]
+    _compiled.add(key)
+    if len(parts) - first < 2 or cores() == 1:
+        return done + [run(part) for part in parts[first:]]
+    with ThreadPoolExecutor(min(cores(), len(parts) - first)) as pool:
+        return done + list(pool.map(run, parts[first:]))
+
+
 def _rows(members: Any, start: int, chunk: int, size: int) -> Any:
     """Members from `start` on; behind the last one it is repeated."""
     rows = jnp.minimum(jnp.arange(start, start + chunk), size - 1)
     return jax.tree.map(lambda a: a[rows] if getattr(a, "ndim", 0) else a, members)
 
 
-def _shapes(tree: Any) -> Any:
-    return tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(tree) if isinstance(a, jax.Array))
+def identity(tree: Any) -> Any:
+    """What tells, of a tree of arrays, whether there is compiled code for it: its structure and all shapes."""
+    shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(tree) if isinstance(a, jax.Array))
+    return jax.tree.structure(tree), shapes
 
 
 def mesh_of(trees: Any) -> tuple[Any, Any] | None:

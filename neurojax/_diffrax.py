@@ -1,15 +1,20 @@
-"""The adaptive solvers of diffrax behind `simulate(..., solver=...)`, one member at a time."""
+"""The adaptive solvers of diffrax behind `simulate(..., solver=...)` and `fit(..., solver=...)`."""
+
+from typing import Any
 
 import diffrax
+import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from neurojax._drive import Drive
 from neurojax._lanes import RUNNING, TOO_MANY
+from neurojax.members import Members
 from neurojax.waveform import interpolate
 
 
 def adaptive(solver, rate, wave_t, wave_v, ts, x0, rtol, atol, max_steps: int, gradient: str):
-    """States at `ts`, steps and result code by a solver of diffrax, which stops at every knot; rate(x, v)."""
+    """States at `ts`, steps and result code of one member by a solver of diffrax, told every knot; rate(x, v)."""
 
     def term(t, x, args):
         del args
@@ -35,3 +40,24 @@ def adaptive(solver, rate, wave_t, wave_v, ts, x0, rtol, atol, max_steps: int, g
     fine = (solution.result == diffrax.RESULTS.successful) & finite
     code = jnp.where(fine, jnp.int32(RUNNING), jnp.int32(TOO_MANY))
     return solution.ys, solution.stats["num_steps"], code
+
+
+def solve(
+    solver: diffrax.AbstractSolver, members: Members, axes: Any, drive: Drive, x0: Any, tolerances, max_steps: int
+):
+    """`simulate.solve` by a solver of diffrax, in forward mode: lanes under vmap, each with a drive of its own.
+
+    Args:
+        solver: of diffrax. members: leaves with a leading lane axis where `axes` has 0. drive, x0: with lanes.
+        tolerances: (rtol, atol).
+
+    Returns:
+        States (lanes, samples), steps and result codes (lanes,).
+    """
+
+    rtol, atol = tolerances
+
+    def one(member, lane, x):
+        return adaptive(solver, member.rate, lane.t, lane.v, lane.ts, x, rtol, atol, max_steps, "forward")
+
+    return jax.vmap(one, in_axes=(axes, 0, 0))(members, drive, x0)

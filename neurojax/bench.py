@@ -3,7 +3,8 @@
     neurojax bench engine          neurojax bench fit --json
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
-turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`.
+turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in
+`_bench_fit.py`.
 """
 
 import dataclasses
@@ -20,11 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax._chunks import cores
-from neurojax.catalogue import device_named
-from neurojax.demo import FREE, TRUTH, measured_style
 from neurojax.errors import DataError
-from neurojax.fit import Problem, fit, prepare
-from neurojax.search import plan, starting_points
 from neurojax.waveform import Waveform, pulse_train, triangle
 from physics.device import AbstractDevice
 from physics.quantity import parameters, with_values
@@ -84,48 +81,16 @@ def waveforms(device: AbstractDevice, pulses: int = 20) -> dict[str, Waveform]:
     return {"triangle": triangle(v_max, v_min, period), "pulses": pulse_train(heights.ravel(), period / 100)}
 
 
-def fits() -> Iterator[Row]:
-    """The demonstration fit from eight evolved starts, against SciPy's least_squares from the same starts.
-
-    SciPy takes them one after the other, on the same residuals, with differences for its Jacobian (what a user of a
-    simulator without derivatives has), and once more with our Jacobian. The errors are the largest relative ones.
-    """
-    device, trace = device_named("Vteam"), measured_style(0)
-    how = plan(8, False, 32, 30, (1.0,), 80, jax.random.key(0))
-    single = dataclasses.replace(prepare(device, trace, free=FREE), batch=1)
-    truth = np.asarray([TRUTH[n] for n in single.names])
-    for label, exact in (("SciPy least_squares, differences", False), ("SciPy least_squares, our Jacobian", True)):
-
-        def ours():
-            found = fit(device, trace, free=FREE, key=jax.random.key(0), use_current=False, progress=False)
-            return np.asarray([found.values[n] for n in single.names])
-
-        def other(exact=exact):
-            starts = starting_points(dataclasses.replace(single, batch=8), how)
-            return np.asarray(single.box.to_physical(jnp.asarray(_scipy_fit(single, starts, exact))))
-
-        ratio, *found = in_turn(ours, other)
-        errors = [float(np.abs(values / truth - 1).max()) for values in found]
-        yield Row("five parameters of a sweep, 8 starts", label, ratio, errors[0], errors[1])
-
-
-def _scipy_fit(problem: Problem, starts: np.ndarray, exact: bool) -> np.ndarray:
-    from scipy.optimize import least_squares
-
-    weights = problem.weights()
-
-    def residual(th):
-        r = problem.evaluate(th[None], weights)[0][0]
-        return np.where(np.isfinite(r), r, 1e3)
-
-    slopes: Any = (lambda th: problem.evaluate(th[None], weights)[1][0]) if exact else "2-point"
-    found = [least_squares(residual, th, jac=slopes, x_scale="jac", max_nfev=80) for th in starts]
-    return min(found, key=lambda f: f.cost).x
-
-
 def engine() -> Iterator[Row]:
     """Our integrator against diffrax, SciPy, ngspice and C, and against itself: see `_bench_engine.py`."""
     from neurojax._bench_engine import rows
+
+    yield from rows()
+
+
+def fits() -> Iterator[Row]:
+    """Our fit against the same on diffrax, against SciPy's Powell and least_squares: see `_bench_fit.py`."""
+    from neurojax._bench_fit import rows
 
     yield from rows()
 

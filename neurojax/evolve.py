@@ -60,7 +60,8 @@ def put(state: Islands, island: int, point: np.ndarray, cost: Cost) -> None:
     """Give one island a known point, instead of its worst."""
     worst = int(np.argmax(state.cost[island]))
     state.u[island, worst] = np.clip(point, EDGE, 1 - EDGE)
-    state.cost[island, worst] = cost(state.u[island, worst][None])[0]
+    # As many as in a generation, as that is compiled already.
+    state.cost[island, worst] = cost(np.tile(state.u[island, worst], (state.cost.size, 1)))[0]
 
 
 def step(cost: Cost, state: Islands, seed: list[int]) -> Islands:

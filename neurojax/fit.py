@@ -14,11 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import diffrax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from neurojax._checks import digest
+from neurojax._chunks import cores
 from neurojax.bijection import Box, box
 from neurojax.errors import FitError
 from neurojax.fitresult import Fit, conclude
@@ -26,7 +28,18 @@ from neurojax.instrument import Instrument
 from neurojax.levenberg import OUTLIER
 from neurojax.progress import after_a_while
 from neurojax.pulses import PulseTrace
-from neurojax.residual import Data, Model, ResidualKind, Spec, as_arrays, residuals, residuals_and_jacobian, simulations
+from neurojax.residual import (
+    Data,
+    Model,
+    ResidualKind,
+    Spec,
+    as_arrays,
+    blocks,
+    in_batches,
+    residuals,
+    residuals_and_jacobian,
+    simulations,
+)
 from neurojax.search import plan, search
 from neurojax.simulate import MAX_STEPS, tolerances
 from neurojax.trace import Trace
@@ -63,10 +76,9 @@ class Problem:
     def evaluate(self, theta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals (starts, r) and Jacobian (starts, r, p) of the weighted observations; NaN where it failed.
 
-        Always `batch` starts at once, so that one compiled function serves the whole fit.
+        Always `batch` starts at once, so that one compiled function serves the whole fit; batches on all cores.
         """
-        parts = [residuals_and_jacobian(jnp.asarray(b), self.model, self.data, self.spec) for b in self._batches(theta)]
-        r, jacobian, ok = (np.concatenate([np.asarray(a) for a in p])[: len(theta)] for p in zip(*parts, strict=True))
+        r, jacobian, ok = in_batches(residuals_and_jacobian, theta, self.batch, self.model, self.data, self.spec)
         r = np.where(ok[:, :, None], r, np.nan)
         use = weights > 0
         return r[:, use].reshape(len(theta), -1) * weights[use], jacobian[:, use] * weights[use][:, None]
@@ -82,11 +94,6 @@ class Problem:
         kept = dict(traces=traces, data=data, mask=self.mask[:rows], held_out=self.held_out[:rows])
         return dataclasses.replace(self, unseen=0, **kept)
 
-    def _batches(self, theta: np.ndarray) -> np.ndarray:
-        missing = -len(theta) % self.batch
-        padded = np.concatenate([theta, np.repeat(theta[-1:], missing, axis=0)])
-        return padded.reshape(-1, self.batch, theta.shape[1])
-
     def costs(self, theta: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """A coarse, cheap and robust cost of many candidates, infinite where one failed.
 
@@ -94,15 +101,11 @@ class Problem:
         """
         loose = dataclasses.replace(self.model, rtol=jnp.maximum(self.model.rtol, 1e-4), atol=self.model.atol)
         few = self.spec._replace(max_steps=min(self.spec.max_steps, SCREEN_STEPS + 40 * self.data.wave_t.shape[1]))
-        chunk = max(1, min(len(theta), SCREEN_LANES // len(self.data.index)))
-        found = []
-        for part in np.array_split(theta, -(-len(theta) // chunk)):
-            padded = np.concatenate([part, np.repeat(part[-1:], chunk - len(part), axis=0)])
-            r, ok = (np.asarray(a) for a in residuals(jnp.asarray(padded), loose, self.data, few))
-            with np.errstate(over="ignore", invalid="ignore"):
-                cost = np.sum(np.log1p((np.where(weights > 0, r * weights, 0.0) / OUTLIER) ** 2), axis=(1, 2))
-            found.append(np.where(ok.all(axis=1) & np.isfinite(cost), cost, np.inf)[: len(part)])
-        return np.concatenate(found)
+        size = max(1, min(-(-len(theta) // cores()), SCREEN_LANES // len(self.data.index)))
+        r, ok = in_batches(residuals, theta, size, loose, self.data, few)
+        with np.errstate(over="ignore", invalid="ignore"):
+            cost = np.sum(np.log1p((np.where(weights > 0, r * weights, 0.0) / OUTLIER) ** 2), axis=(1, 2))
+        return np.where(ok.all(axis=1) & np.isfinite(cost), cost, np.inf)
 
     def weights(self, window: float = 1.0) -> np.ndarray:
         """One for the observations to be fitted (first `window` of each trace), zero for the rest."""
@@ -144,6 +147,7 @@ def fit(
     atol: float = 1e-8,
     max_steps: int = MAX_STEPS,
     max_iterations: int = 80,
+    solver: diffrax.AbstractSolver | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Fit:
@@ -166,6 +170,7 @@ def fit(
         holdout: fraction of the samples (in blocks) kept back and predicted. unseen: traces that are not fitted, only
             predicted; both count in `held_out_rms`. With `per_trace`, the k-th has the values of the k-th fitted one.
         residual: "asinh" (default) or "linear". rtol, atol, max_steps: of the solver.
+        solver: a solver of diffrax instead of our own, for comparison; not kept in files.
         checkpoint: file in which the search is saved after every iteration, and from which it resumes.
 
     Returns:
@@ -177,9 +182,11 @@ def fit(
     problem = prepare(
         device, traces, free=free, fixed=fixed, bounds=bounds, per_trace=per_trace, instrument=instrument, env=env,
         holdout=holdout, unseen=unseen, residual=residual, rtol=rtol, atol=atol, max_steps=max_steps,
+        solver=solver,
     )  # fmt: skip
     how = plan(n_starts, use_current, screen, generations, windows, max_iterations, key)
-    problem = dataclasses.replace(problem, batch=n_starts)
+    # Two batches a core: few wait for the slowest of their batch, or are simulated when their search has ended.
+    problem = dataclasses.replace(problem, batch=max(1, -(-n_starts // (2 * cores()))))
     fitted = problem.fitted_part()
     began, total = time.perf_counter(), generations + max_iterations * len(how.stages)
     with after_a_while(f"fitting {type(device).__name__}: compiling", total=total, enabled=progress) as update:
@@ -191,6 +198,7 @@ def fit(
 def prepare(
     device, traces, *, free=None, fixed=None, bounds=None, per_trace=(), instrument=None, env=None, temperature=None,
     holdout=0.0, unseen=(), residual="asinh", rtol=1e-6, atol=1e-8, max_steps=MAX_STEPS,
+    solver=None,
 ) -> Problem:  # fmt: skip
     """Check everything that can be wrong before anything is compiled."""
     traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
@@ -208,6 +216,8 @@ def prepare(
     _check_kinds(device, traces)
     if residual not in ("asinh", "linear"):
         raise FitError(f"residual = {residual!r} must be 'asinh' or 'linear'.")
+    if not (solver is None or isinstance(solver, diffrax.AbstractSolver)):
+        raise FitError(f"solver = {solver!r} must be a solver of diffrax, as diffrax.Kvaerno5(), or None for our own.")
     if not 0 <= holdout < 0.9:
         raise FitError(f"holdout = {holdout} must be a fraction from 0 to 0.9.")
     instrument = Instrument() if instrument is None else instrument
@@ -220,10 +230,10 @@ def prepare(
     index = index[np.arange(len(traces)) % fitted]
     data, mask = as_arrays(traces, index, device.port_shape)
     row_of = np.repeat(np.arange(len(traces)), [simulations(t) for t in traces])
-    held = np.where(row_of[:, None] < fitted, _blocks(mask, holdout), mask)
+    held = np.where(row_of[:, None] < fitted, blocks(mask, holdout), mask)
     ours = tuple(n for n in names if not n.startswith("instrument."))
     theirs = tuple(n.removeprefix("instrument.") for n in names if n.startswith("instrument."))
-    spec = Spec(ours, theirs, residual, isinstance(traces[0], PulseTrace), max_steps)
+    spec = Spec(ours, theirs, residual, isinstance(traces[0], PulseTrace), max_steps, solver)
     limits = {e: (bounds or {})[e.split("[")[0]] for e in expanded if e.split("[")[0] in (bounds or {})}
     if env is None:
         env = Environment() if temperature is None else Environment(temperature=temperature)
@@ -283,17 +293,3 @@ def _layout(names, known, per_trace, m) -> tuple[np.ndarray, tuple[str, ...], tu
         first = len(expanded) - copies
         index[:, k] = first + (np.arange(m) if copies > 1 else 0)
     return index, tuple(expanded), tuple(declared)
-
-
-def _blocks(mask: np.ndarray, fraction: float) -> np.ndarray:
-    """Held-out samples in blocks: about 20 a trace, every 1/fraction-th of them, never the first."""
-    held = np.zeros_like(mask)
-    if fraction <= 0:
-        return held
-    every = max(2, round(1 / fraction))
-    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
-    if mask.shape[1] == 1:  # independent pulses: whole pulses are held out
-        held[:, 0] = np.arange(mask.shape[0]) % every == every - 1
-        return held & mask
-    block = (np.arange(mask.shape[1])[None, :] * min(4 * every, mask.shape[1])) // count
-    return (block % every == every - 1) & mask

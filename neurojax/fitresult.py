@@ -5,6 +5,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -164,11 +165,11 @@ def _physical(box: Box, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _estimates(problem, theta, values, covariance, cov_theta) -> dict[str, Estimate]:
     std, std_theta = np.sqrt(np.diag(covariance)), np.sqrt(np.diag(cov_theta))
+    moved = 1.96 * np.diag(np.minimum(std_theta, 50.0))
+    ends = np.asarray(jax.vmap(problem.box.to_physical)(jnp.asarray(np.concatenate([theta - moved, theta + moved]))))
     found = {}
     for k, name in enumerate(problem.names):
-        ends = np.tile(theta, (2, 1))
-        ends[:, k] += np.array([-1.96, 1.96]) * min(std_theta[k], 50.0)
-        lo, hi = (float(_physical(problem.box, e)[0][k]) for e in ends)
+        lo, hi = float(ends[k, k]), float(ends[len(theta) + k, k])
         bounds = (float(problem.box.lower[k]), float(problem.box.upper[k]))
         found[name] = Estimate(
             name, float(values[k]), float(std[k]), (min(lo, hi), max(lo, hi)), problem.declared[k].unit, bounds,

@@ -70,7 +70,7 @@ def begin(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> State:
 
 
 def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = np.inf, race: bool = False) -> State:
-    """One trial step of every active start.
+    """One trial step of every active start; the others are not evaluated.
 
     With `race` a start that creeps far behind one that has ended is given up, as all of them are simulated together.
     A start ends when neither the step nor its prediction gains more than is worth having: a thousandth of a unit
@@ -79,7 +79,10 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     step = _steps(state, frozen)
     trial = np.clip(state.theta + step, -LIMIT, LIMIT)
     step = trial - state.theta
-    cost, gradient, hessian = evaluate(function, trial, c)
+    todo = np.flatnonzero(state.active)
+    cost, gradient, hessian = np.full_like(state.cost, np.inf), state.gradient.copy(), state.hessian.copy()
+    if len(todo):
+        cost[todo], gradient[todo], hessian[todo] = evaluate(function, trial[todo], c)
     slope = np.einsum("sp,sp->s", state.gradient, step)
     predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", step, state.hessian, step)
     with np.errstate(invalid="ignore"):

@@ -26,7 +26,8 @@ class PulseTrace:
         amplitude: height of each pulse (V), shape (n,). width: its flat top (s).
         conductance: reading after it (S), NaN if it was not read. v_read: read voltage (V), taken not to disturb.
         rise: edges (s, default a hundredth of the shortest width). rest: pause after each pulse (s,
-            default the longest width); the reading is taken at its middle.
+            default the longest width); the reading is taken at its middle. Both zero: pulses back to back, for
+            a device that keeps its state in between; equal neighbours are one long pulse, which saves most steps.
         independent: every pulse starts from the initial state (the device is re-initialised in between).
         initial: reading before the first pulse (S), if there was one.
         noise_floor (S), noise_relative, sigma (S), notes, source: as in `Trace`.
@@ -68,8 +69,11 @@ class PulseTrace:
             raise DataError(f"{self.name}: initial = {self.initial} S must be positive, or None if it was not read.")
         rise = float(np.min(self.width)) / 100 if self.rise is None else float(self.rise)
         rest = float(np.max(self.width)) if self.rest is None else float(self.rest)
-        if not (rise > 0 and rest > 0 and self.v_read != 0):
-            raise DataError(f"{self.name}: rise {rise} s, rest {rest} s must be positive, v_read not zero.")
+        if not ((rise > 0 and rest > 0) or rise == rest == 0) or self.v_read == 0:
+            raise DataError(
+                f"{self.name}: rise {rise} s, rest {rest} s must be positive or both zero (pulses back to back), "
+                "v_read not zero."
+            )
         object.__setattr__(self, "rise", rise)
         object.__setattr__(self, "rest", rest)
 
@@ -107,12 +111,22 @@ class PulseTrace:
         """All pulses one after the other, on the first of several ports (of independent pulses use `single`)."""
         from neurojax.waveform import Waveform, pulse_train
 
-        wave = pulse_train(self.amplitude, self.width, rise=self.rise, rest=self.rest)
+        if self.rest:
+            wave = pulse_train(self.amplitude, self.width, rise=self.rise, rest=self.rest)
+        else:
+            wave = Waveform(*self._back_to_back())
         if not ports:
             return wave
         v = np.zeros((len(wave.t), *ports))
         v[:, 0] = wave.v
         return Waveform(wave.t, v)
+
+    def _back_to_back(self) -> tuple[np.ndarray, np.ndarray]:
+        """Knots (s, V) of the pulses without edges and pauses: one flat piece for each run of equal ones."""
+        last = np.append(np.flatnonzero(np.diff(self.amplitude)), self.n - 1)
+        ends = np.cumsum(self.width)[last]
+        starts = np.concatenate([[0.0], ends[:-1]])
+        return np.stack([starts, ends], axis=1).ravel(), np.repeat(self.amplitude[last], 2)
 
     def read_times(self) -> np.ndarray:
         """Time of each reading: the middle of the rest after the pulse (s)."""

@@ -9,9 +9,10 @@ four decades of current count alike; below it is the second form. With s = y0 th
 count up to 1.6 times. Derivatives come from JAX; no gradient is written anywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,8 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float
 
+from neurojax import _diffrax
+from neurojax._chunks import identity, side_by_side
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
 from neurojax.members import Members, member_axes, start_states
@@ -58,13 +61,14 @@ class Data(eqx.Module):
 
 
 class Spec(NamedTuple):
-    """What is static in a fit; equal specs and shapes share one compiled function."""
+    """What is static in a fit; equal specs and shapes share one compiled function. solver: of diffrax, or our own."""
 
     device_names: tuple[str, ...]
     instrument_names: tuple[str, ...]
     residual: ResidualKind
     pulsed: bool
     max_steps: int
+    solver: diffrax.AbstractSolver | None = None
 
 
 class Model(eqx.Module):
@@ -107,6 +111,20 @@ def as_arrays(
         jnp.asarray(np.stack([r["index"] for r in rows]), dtype=jnp.int32),
     )
     return data, mask
+
+
+def blocks(mask: np.ndarray, fraction: float) -> np.ndarray:
+    """Held-out samples in blocks: about 20 a trace, every 1/fraction-th of them, never the first."""
+    held = np.zeros_like(mask)
+    if fraction <= 0:
+        return held
+    every = max(2, round(1 / fraction))
+    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    if mask.shape[1] == 1:  # independent pulses: whole pulses are held out
+        held[:, 0] = np.arange(mask.shape[0]) % every == every - 1
+        return held & mask
+    block = (np.arange(mask.shape[1])[None, :] * min(4 * every, mask.shape[1])) // count
+    return (block % every == every - 1) & mask
 
 
 def simulations(trace: Trace | PulseTrace) -> int:
@@ -168,8 +186,9 @@ def predict(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spe
     tables = jax.tree.map(lambda a: jnp.tile(a, (starts, *[1] * (a.ndim - 1))), data)
     if jtu.tree_leaves(x0):
         drive = Drive(tables.wave_t, tables.wave_v, tables.ts)
-        tolerances = (model.rtol, model.atol)
-        xs, _, code = solve(members, axes, drive, x0, tolerances, spec.max_steps, "forward")
+        options = (members, axes, drive, x0, (model.rtol, model.atol), spec.max_steps)
+        other = spec.solver
+        xs, _, code = solve(*options, "forward") if other is None else _diffrax.solve(other, *options)
     else:
         xs, code = x0, jnp.zeros(starts * m, jnp.int32)
     observe = jax.vmap(lambda member, x, one: _observe(member, x, one, spec.pulsed), in_axes=(axes, 0, 0))
@@ -228,3 +247,17 @@ def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: 
 
     r, columns, ok = jax.vmap(along, out_axes=(None, -1, None))(jnp.eye(theta.shape[1], dtype=theta.dtype))
     return r, columns, ok
+
+
+def in_batches(
+    function: Callable[..., Any], theta: np.ndarray, size: int, model: Model, data: Data, spec: Spec
+) -> tuple[np.ndarray, ...]:
+    """function(theta, model, data, spec) of all starts, `size` at a time (the last one repeated), on all cores."""
+    padded = np.concatenate([theta, np.repeat(theta[-1:], -len(theta) % size, axis=0)])
+    batches = list(padded.reshape(-1, size, theta.shape[1]))
+
+    def run(batch):
+        return jax.tree.map(np.asarray, function(jnp.asarray(batch), model, data, spec))
+
+    parts = side_by_side(run, batches, (function, batches[0].shape, repr(spec), identity((model, data))))
+    return tuple(np.concatenate(p)[: len(theta)] for p in zip(*parts, strict=True))

@@ -79,8 +79,9 @@ def search(
         first = problem.weights(how.windows[0])
         islands = saved if isinstance(saved, evolve.Islands) else None
         theta = _starts(problem, how, islands, first, path, mark, update)
-        compile_time = _compile(problem, theta, first)
+        began = time.perf_counter()
         state = levenberg.begin(lambda th: problem.evaluate(th, first), theta, how.stages[0][1])
+        compile_time = time.perf_counter() - began
     else:
         compile_time = 0.0
     state = _refine(problem, how, state, path, mark, update)
@@ -95,12 +96,6 @@ def search(
 def starting_points(problem: "Problem", how: Plan) -> np.ndarray:
     """theta (starts, p) from which the refinement begins."""
     return _starts(problem, how, None, problem.weights(how.windows[0]), None, "", lambda *a: None)
-
-
-def _compile(problem: "Problem", theta: np.ndarray, weights: np.ndarray) -> float:
-    began = time.perf_counter()
-    problem.evaluate(theta, weights)
-    return time.perf_counter() - began
 
 
 def _starts(problem, how: Plan, islands, weights, path, mark, update) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 import neurojax as nj
 import physics
-from neurojax import search
+from neurojax import _bench_fit, search
 from neurojax.bijection import box
 from neurojax.demo import FREE, TRUTH, measured_style, true_device
+from neurojax.fit import prepare
+from neurojax.residual import residuals, residuals_and_jacobian
 
 KEY = jax.random.key(0)
 
@@ -207,6 +210,28 @@ def test_ranking_prefers_the_model_behind_the_data(trace):
     assert table.rows[0].model == "Vteam"
     assert json.dumps(table.to_dict())
     assert "Resistor" in repr(table)
+
+
+def test_the_same_fit_by_a_solver_of_diffrax():
+    """Both solvers keep to their tolerance, so the minima differ by far less than the noise."""
+    options = dict(free=("i_0", "g_0"), n_starts=1, progress=False)
+    device, trace = physics.GapRram(), _bench_fit.sweep(61)
+    ours, theirs = (nj.fit(device, trace, solver=s, **options) for s in (None, diffrax.Kvaerno5()))
+    for name, e in ours.estimates.items():
+        assert abs(theirs.values[name] - e.value) < 0.01 * e.std, name
+        assert theirs.estimates[name].std == pytest.approx(e.std, rel=1e-2)
+    assert theirs.chi2_reduced == pytest.approx(ours.chi2_reduced, rel=1e-4)
+    with pytest.raises(nj.FitError, match="must be a solver of diffrax"):
+        prepare(device, trace, solver="Kvaerno5")  # `fit` itself is checked by its type hints in the tests
+
+
+def test_a_fit_compiles_once(trace):
+    """However many starts are still searching, and whether the device is one of the starts."""
+    counts = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
+    options = dict(free=("r_on", "r_off"), n_starts=5, screen=6, generations=3, max_iterations=4, progress=False)
+    nj.fit(physics.Vteam(), trace, key=KEY, **options)
+    after = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
+    assert [b - a for a, b in zip(counts, after, strict=True)] == [1, 1]
 
 
 @pytest.mark.slow
