@@ -104,8 +104,7 @@ def test_a_wrong_name_is_told():
 
 
 def test_single_precision():
-    wave = jax.tree.map(lambda a: a.astype(jnp.float32), WAVE)
-    device = jax.tree.map(lambda a: a.astype(jnp.float32), physics.Vteam())
-    low = nj.switching_time(device, wave, "w", 0.3, rtol=1e-5, atol=1e-6)
+    coil, wave = jax.tree.map(lambda a: a.astype(jnp.float32), (COIL, nj.constant(1.0, 1e-9)))
+    low = nj.switching_time(coil, wave, "current", 3e-3, rtol=1e-5, atol=1e-6)
     assert low.dtype == jnp.float32
-    assert float(low) == pytest.approx(float(nj.switching_time(physics.Vteam(), WAVE, "w", 0.3)), rel=1e-5)
+    assert float(low) == pytest.approx(float(exactly(1e-9, 3e-3)), rel=1e-4)
