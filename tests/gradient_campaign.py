@@ -52,8 +52,11 @@ from physics.quantity import parameters
 USUAL = 1e-6
 """Tolerance at which reverse mode is compared with forward mode: that of a user."""
 TOLERANCE, MIRROR, FLOOR = 1e-6, 1e-10, 1e-3
-STEPS = (1e-3, 2e-4, 4e-5, 5e-3)
-"""h, in parts of the bounds; the next is tried where those before leave a difference less certain than TOLERANCE/3."""
+STEPS = ((1e-3, 2e-4), (2e-4, 8e-6), (4e-5, 3e-7), (2e-4, 3e-4))
+"""h, in parts of the bounds, and how far around its first-order place a crossing is looked for, in parts of dt/ds.
+
+The next is tried where those before leave a difference less certain than TOLERANCE/3.
+"""
 SHIFTS = np.asarray([-4, -3, -2, -1, 1, 2, 3, 4], dtype=float)
 EIGHTH = np.asarray([3, -32, 168, -672, 672, -168, 32, -3]) / 840
 SIXTH = np.asarray([0, -1, 9, -45, 45, -9, 1, 0]) / 60
@@ -94,14 +97,14 @@ class Verdict(NamedTuple):
         return np.flatnonzero(self.rounding[group] > MIRROR / 10)
 
 
-def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 25) -> Verdict:
-    """Of `size` draws, a multiple of `chunk`; lanes of about as many steps run together."""
+def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 25, mirrored: bool = True) -> Verdict:
+    """Of `size` draws, a multiple of `chunk`; lanes of about as many steps run together. mirrored: in both modes."""
     given, name = problem(device, size, seed), next(iter(parameters(device.init(Environment()))))
     first = _first_look(given, name, size, chunk)
     order = np.argsort(first.steps + np.where(first.code != 0, 10**9, 0), kind="stable")
     parts = []
     for lanes in order.reshape(-1, chunk):
-        parts.append(_compare(take(given, lanes), take(first, lanes), name, seed))
+        parts.append(_compare(take(given, lanes), take(first, lanes), name, seed, mirrored))
     back = np.argsort(order)
     return jax.tree.map(lambda *a: np.concatenate(a)[back], *parts)
 
@@ -155,7 +158,7 @@ def _crowd(a: np.ndarray, t0: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([even, t0 - part * (t0 - a), t0 + part * (b - t0)], axis=1), axis=1)
 
 
-def _compare(given: Problem, first: Answer, name: str, seed: int) -> Verdict:
+def _compare(given: Problem, first: Answer, name: str, seed: int, mirrored: bool) -> Verdict:
     t0, level, crossed, brief = _crossings(given, first.rows, name)
     ends = np.asarray(given.drawn.drive.ts)[:, -1:]
     beside = np.where(crossed[:, None], np.minimum(t0[:, None] * (1 + 1e-9 * np.arange(NEAR)), ends), anywhere(given))
@@ -163,8 +166,8 @@ def _compare(given: Problem, first: Answer, name: str, seed: int) -> Verdict:
     found, slope = jax.tree.map(np.asarray, forward(given, asked, name, jnp.asarray(RTOL)))
     scale = _scale(given, found, slope)
     best, doubt = ({n: np.full(slope[n].shape, np.inf) for n in GROUPS} for _ in range(2))
-    for h in STEPS:
-        eighth, sixth = _differences(given, h, t0, level, crossed, brief, slope["time"][:, 0], name)
+    for h, reach in STEPS:
+        eighth, sixth = _differences(given, h, reach, t0, level, crossed, brief, slope["time"][:, 0], name)
         for n in GROUPS:
             error = np.abs(eighth[n] - sixth[n])
             better = error < doubt[n]
@@ -181,7 +184,11 @@ def _compare(given: Problem, first: Answer, name: str, seed: int) -> Verdict:
 
     gap = {n: worst(np.abs(best[n] - slope[n]), n, np.inf) for n in GROUPS}
     doubt = {n: worst(doubt[n], n, 0.0) for n in GROUPS}
-    mirror, rounding, apart = _mirrored(given, asked, name, asked_for, seed)
+    nothing = {n: np.full(len(out), np.nan) for n in GROUPS}
+    if mirrored:
+        mirror, rounding, apart = _mirrored(given, asked, name, asked_for, seed)
+    else:
+        mirror, rounding, apart = nothing, nothing, out
     return Verdict(gap, doubt, mirror, rounding, apart, first.steps, np.where(out, 1, 0))
 
 
@@ -192,14 +199,14 @@ def _scale(given: Problem, found: Answer, slope: dict[str, np.ndarray]) -> dict[
     return {n: np.maximum(np.abs(slope[n]), FLOOR * span[n]) for n in GROUPS}
 
 
-def _differences(given, h, t0, level, crossed, brief, moves, name) -> tuple[dict, dict]:
+def _differences(given, h, reach, t0, level, crossed, brief, moves, name) -> tuple[dict, dict]:
     """dg/ds of order eight and of order six from solutions at -4h .. 4h, by group."""
     many = eight(given)
     shift = h * jnp.asarray(np.tile(SHIFTS, len(t0)))
     place = {n: many.place[n] + shift * many.along[n] for n in many.place}
     # Where the crossing is expected; that it is there is told by the states, which must lie on both sides.
     middle = t0[:, None] + h * SHIFTS[None] * moves[:, None]
-    width = np.maximum(20 * h**2 * np.abs(moves), brief / NEAR)
+    width = np.maximum(reach * np.abs(moves), brief / NEAR)
     near = middle[..., None] + width[:, None, None] * np.asarray([0.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
     near = np.where(crossed[:, None, None], near, anywhere(given)[:, None])
     ends = np.repeat(np.asarray(given.drawn.drive.ts)[:, -1:], NEAR, axis=0)

@@ -31,19 +31,22 @@ def compared(found: gradient_campaign.Verdict, group: str) -> int:
     return int(np.sum(~np.isnan(found.gap[group]))) - len(found.unclear(group))
 
 
-@pytest.mark.parametrize("name", ["GapRram"])
-def test_derivatives_of_a_few_draws(name):
-    found = gradient_campaign.campaign(devices()[name](), 8, seed=31, chunk=4)
+def test_derivatives_of_a_few_draws():
+    """Of one device, in forward mode, as most of this is compiling; `test_stiff.py` has reverse mode."""
+    found = gradient_campaign.campaign(devices()["GapRram"](), 8, seed=31, chunk=4, mirrored=False)
     assert not words(found)
     assert not found.code.any()
-    assert compared(found, "state") == compared(found, "charge") == compared(found, "energy") == 8
+    assert [compared(found, group) for group in ("state", "charge", "energy")] == [8, 8, 8]
     assert compared(found, "time") >= 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", devices())
 def test_derivatives_of_many_draws(name):
+    """Both modes; some draws run away, so that no difference can tell, and some take too many steps at 1e-11."""
     found = gradient_campaign.campaign(devices()[name](), MANY, seed=2000, chunk=25)
     assert not words(found)
+    assert np.sum(found.code != 0) <= MANY // 4
     for group in gradient_campaign.GROUPS:
-        assert len(found.unclear(group)) <= 1 + MANY // 20
+        assert len(found.unclear(group)) <= 1 + MANY // 10
+    assert np.sum(found.apart) <= 1 + MANY // 10
