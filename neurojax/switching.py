@@ -92,8 +92,8 @@ def switching_time(
         x0, env, instrument, rtol, atol, max_steps, gradient, throw: as in `simulate`.
 
     Returns:
-        Time (s); inf for what never crosses, nan where the solver gave up before. A current that crosses in a jump of
-        the voltage does so at that knot.
+        Time (s); inf for what never crosses, nan where the solver gave up before and where a switch is quicker than
+        time can be told in this precision. A current that crosses in a jump of the voltage does so at that knot.
 
     Raises:
         KeyError: unknown name (the message suggests the closest).

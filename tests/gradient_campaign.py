@@ -237,6 +237,10 @@ def _mirrored(given, asked, name, asked_for, seed) -> tuple[Any, ...]:
     """
     rng, size, usual = np.random.default_rng(seed + 2), len(asked.level), jnp.asarray(USUAL)
     found, slope = jax.tree.map(np.asarray, forward(given, asked, name, usual))
+    # At this tolerance the state may have crossed before, and rest where it is.
+    moves = np.isfinite(slope["time"][:, 0])
+    asked_for = asked_for | {"time": asked_for["time"] & moves}
+    asked = asked._replace(crossed=asked.crossed & jnp.asarray(moves))
     scale = _scale(given, found, slope)
     weights = {n: np.where(asked_for[n][:, None], rng.uniform(0.5, 1.5, slope[n].shape), 0.0) for n in GROUPS}
     summed = lambda slope, n: np.sum(weights[n] * np.where(asked_for[n][:, None], slope[n], 0.0), axis=1)  # noqa: E731
