@@ -37,6 +37,7 @@ from neurojax.record import Record as Record
 from neurojax.repeats import mean_ramp as mean_ramp
 from neurojax.repeats import mean_repeats as mean_repeats
 from neurojax.simulate import simulate as simulate
+from neurojax.switching import switching_time as switching_time
 from neurojax.trace import Trace as Trace
 from neurojax.waveform import Waveform as Waveform
 from neurojax.waveform import constant as constant

@@ -1,0 +1,260 @@
+"""What is compared when the derivatives of devices that were drawn at random (`draws.py`) are asked for.
+
+    quantities   final state, charge and energy up to the last sample (trapezoidal rule over the samples),
+                 time at which a state has gone half of its farthest way, at a level that is kept fixed
+    direction    every parameter, anywhere from -1 to 1 of its bounds a unit (along its scale), ambient temperature up
+                 to 100 K, all voltages times 1 +- 1: one derivative dg/ds a draw
+    forward      by jvp, all draws being lanes of one run
+    differences  central, of order eight, of solutions at the same tolerance; the crossing is looked for anew in each,
+                 by inverse interpolation of its eight nearest samples, so that nothing of `switching.py` is in it
+    reverse      gradient to every parameter of every lane, times the direction
+
+The error of a difference is taken to be its distance from that of order six, from the same points: it sees the steps
+that are too large and the noise of those too small, as adaptive steps change with s. Of several sizes h the one with
+the least error counts. Derivatives are measured on
+
+    scale = max(|dg/ds|, FLOOR |g|)         for a state the width of its bounds instead of |g|
+
+and a draw is wrong if they differ by more than TOLERANCE scale, and by more than ten errors of the difference where
+that is larger: a device that runs away has derivatives which no difference can tell. Those are counted
+(`Verdict.unclear`), so that nobody has to believe the excuse.
+
+Reverse and forward mode differentiate the same steps, so at the tolerance of a user they agree to MIRROR, in parts of
+the sum of all |gradient x direction| or of the scale; but only as far as rounding leaves the steps the same. So forward
+mode is asked again with all places off by 4e-16, and ten times what that changes is allowed where it is larger (they
+are counted too, `rounded`); where the runs did not even take the same number of steps nothing is compared (`apart`).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gradient_lanes import (
+    GROUPS,
+    NEAR,
+    RTOL,
+    Answer,
+    Problem,
+    anywhere,
+    eight,
+    forward,
+    problem,
+    reverse,
+    samples_of,
+    take,
+    value,
+)
+
+from physics.device import AbstractDevice, Environment
+from physics.quantity import parameters
+
+USUAL = 1e-6
+"""Tolerance at which reverse mode is compared with forward mode: that of a user."""
+TOLERANCE, MIRROR, FLOOR = 1e-6, 1e-10, 1e-3
+STEPS = ((1e-3, 2e-4), (2e-4, 8e-6), (4e-5, 3e-7), (2e-4, 3e-4))
+"""h, in parts of the bounds, and how far around its first-order place a crossing is looked for, in parts of dt/ds.
+
+The next is tried where those before leave a difference less certain than TOLERANCE/3.
+"""
+SHIFTS = np.asarray([-4, -3, -2, -1, 1, 2, 3, 4], dtype=float)
+EIGHTH = np.asarray([3, -32, 168, -672, 672, -168, 32, -3]) / 840
+SIXTH = np.asarray([0, -1, 9, -45, 45, -9, 1, 0]) / 60
+ROUNDS = 10
+
+
+class Verdict(NamedTuple):
+    """Of one device: per group arrays (draws,), the worst of its quantities, in parts of the scale; nan if not asked.
+
+    gap: between forward mode and the difference; doubt: the error of the difference; mirror: between reverse and
+    forward mode; rounding: between forward mode and itself. apart: steps differ; code: 1 where the solver gave up.
+    """
+
+    gap: dict[str, np.ndarray]
+    doubt: dict[str, np.ndarray]
+    mirror: dict[str, np.ndarray]
+    rounding: dict[str, np.ndarray]
+    apart: np.ndarray
+    steps: np.ndarray
+    code: np.ndarray
+
+    def unclear(self, group: str) -> np.ndarray:
+        """Draws whose difference cannot tell TOLERANCE."""
+        return np.flatnonzero(~(self.doubt[group] <= TOLERANCE / 3) & ~np.isnan(self.gap[group]))
+
+    def wrong(self, group: str) -> np.ndarray:
+        """Draws whose derivative differs from the difference by more than TOLERANCE and ten errors of it."""
+        gap, doubt = self.gap[group], self.doubt[group]
+        return np.flatnonzero(np.isfinite(doubt) & (gap > np.maximum(TOLERANCE, 10 * doubt)))
+
+    def askew(self, group: str) -> np.ndarray:
+        """Draws whose reverse mode differs from forward mode by more than MIRROR and ten times what rounding does."""
+        allowed = np.maximum(MIRROR, 10 * self.rounding[group])
+        return np.flatnonzero(~self.apart & (self.mirror[group] > allowed))
+
+    def rounded(self, group: str) -> np.ndarray:
+        """Draws in which rounding alone moves the derivative by more than MIRROR / 10."""
+        return np.flatnonzero(self.rounding[group] > MIRROR / 10)
+
+
+def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 25, mirrored: bool = True) -> Verdict:
+    """Of `size` draws, a multiple of `chunk`; lanes of about as many steps run together. mirrored: in both modes."""
+    given, name = problem(device, size, seed), next(iter(parameters(device.init(Environment()))))
+    first = _first_look(given, name, size, chunk)
+    order = np.argsort(first.steps + np.where(first.code != 0, 10**9, 0), kind="stable")
+    parts = []
+    for lanes in order.reshape(-1, chunk):
+        parts.append(_compare(take(given, lanes), take(first, lanes), name, seed, mirrored))
+    back = np.argsort(order)
+    return jax.tree.map(lambda *a: np.concatenate(a)[back], *parts)
+
+
+def _first_look(given: Problem, name: str, size: int, chunk: int) -> Answer:
+    """All draws once, in runs of 8 `chunk`."""
+    parts = []
+    for k in range(0, size, NEAR * chunk):
+        lanes = np.arange(k, k + NEAR * chunk) % size
+        some = take(given, lanes)
+        some_asked = samples_of(some, anywhere(some), np.zeros(len(lanes)), np.zeros(len(lanes), bool))
+        parts.append(jax.tree.map(np.asarray, value(some, some.place, some_asked, name)))
+    return jax.tree.map(lambda *a: np.concatenate(a)[:size], *parts)
+
+
+def _levels(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half way to the farthest sample of the first state: level, whether it has moved at all, its range."""
+    y = rows[:, :, 0]
+    far = np.nanargmax(np.where(np.isnan(y), -1.0, np.abs(y - y[:, :1])), axis=1)
+    end = np.take_along_axis(y, far[:, None], axis=1)[:, 0]
+    height = np.abs(end - y[:, 0])
+    return 0.5 * (end + y[:, 0]), height > 1e-4, height
+
+
+def _crossings(given: Problem, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Time, level, whether crossed, and how long a thousandth of the range takes then: by ever denser samples."""
+    level, crossed, height = _levels(rows)
+    t, y = np.asarray(given.drawn.drive.ts), rows[:, :, 0]
+    rising = y[:, 0] < level
+    many, lanes = eight(given), np.arange(len(level))
+    for _ in range(ROUNDS):
+        k = np.argmax(np.where(rising[:, None], y >= level[:, None], y <= level[:, None]), axis=1)
+        k = np.where(crossed, np.maximum(k, 1), 1)
+        a, b, low, high = t[lanes, k - 1], t[lanes, k], y[lanes, k - 1], y[lanes, k]
+        rise = np.where(high == low, 1.0, high - low)
+        t0 = a + np.clip((level - low) / rise, 0, 1) * (b - a)
+        near = (b - a <= 1e3 * np.finfo(float).eps * b) | (np.abs(high - low) <= 1e-6 * height)
+        if np.all(near | ~crossed):
+            break
+        t = _crowd(a[:, None], t0[:, None], b[:, None])
+        t = np.where(crossed[:, None], t, np.linspace(0, 1, t.shape[1])[None] * b[:, None])
+        asked = samples_of(many, t.reshape(-1, NEAR), np.repeat(level, NEAR), np.repeat(crossed, NEAR))
+        y = np.asarray(value(many, many.place, asked, name).y).reshape(len(lanes), -1)
+    return t0, level, crossed, 1e-3 * height / np.maximum(np.abs(rise) / np.maximum(b - a, 1e-300), 1e-300)
+
+
+def _crowd(a: np.ndarray, t0: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """64 times from a to b: evenly, and ever closer to t0."""
+    part = np.geomspace(1.0, 1e-9, 16)[None]
+    even = a + np.linspace(0, 1, 32)[None] * (b - a)
+    return np.sort(np.concatenate([even, t0 - part * (t0 - a), t0 + part * (b - t0)], axis=1), axis=1)
+
+
+def _compare(given: Problem, first: Answer, name: str, seed: int, mirrored: bool) -> Verdict:
+    t0, level, crossed, brief = _crossings(given, first.rows, name)
+    ends = np.asarray(given.drawn.drive.ts)[:, -1:]
+    beside = np.where(crossed[:, None], np.minimum(t0[:, None] * (1 + 1e-9 * np.arange(NEAR)), ends), anywhere(given))
+    asked = samples_of(given, beside, level, crossed)
+    found, slope = jax.tree.map(np.asarray, forward(given, asked, name, jnp.asarray(RTOL)))
+    scale = _scale(given, found, slope)
+    best, doubt = ({n: np.full(slope[n].shape, np.inf) for n in GROUPS} for _ in range(2))
+    for h, reach in STEPS:
+        eighth, sixth = _differences(given, h, reach, t0, level, crossed, brief, slope["time"][:, 0], name)
+        for n in GROUPS:
+            error = np.abs(eighth[n] - sixth[n])
+            better = error < doubt[n]
+            best[n], doubt[n] = np.where(better, eighth[n], best[n]), np.where(better, error, doubt[n])
+        if all(np.all(doubt[n] <= TOLERANCE / 3 * scale[n]) for n in GROUPS):
+            break
+    out = (found.code != 0) | (first.code != 0)
+    asked_for = {n: ~out & (crossed if n == "time" else True) for n in GROUPS}
+
+    def worst(a, n, otherwise):
+        part = np.max(a / np.where(scale[n] > 0, scale[n], 1), axis=1)
+        # A derivative that is not finite is wrong whatever the difference says.
+        return np.where(asked_for[n], np.where(np.isfinite(slope[n]).all(axis=1), part, otherwise), np.nan)
+
+    gap = {n: worst(np.abs(best[n] - slope[n]), n, np.inf) for n in GROUPS}
+    doubt = {n: worst(doubt[n], n, 0.0) for n in GROUPS}
+    nothing = {n: np.full(len(out), np.nan) for n in GROUPS}
+    if mirrored:
+        mirror, rounding, apart = _mirrored(given, asked, name, asked_for, seed)
+    else:
+        mirror, rounding, apart = nothing, nothing, out
+    return Verdict(gap, doubt, mirror, rounding, apart, first.steps, np.where(out, 1, 0))
+
+
+def _scale(given: Problem, found: Answer, slope: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """On what a derivative is measured, by group."""
+    bounds = [p.bounds for p in parameters(given.drawn.device.init(given.drawn.env)).values()]
+    span = {n: np.abs(found.g[n]) for n in GROUPS} | {"state": np.asarray([high - low for low, high in bounds])[None]}
+    return {n: np.maximum(np.abs(slope[n]), FLOOR * span[n]) for n in GROUPS}
+
+
+def _differences(given, h, reach, t0, level, crossed, brief, moves, name) -> tuple[dict, dict]:
+    """dg/ds of order eight and of order six from solutions at -4h .. 4h, by group."""
+    many = eight(given)
+    shift = h * jnp.asarray(np.tile(SHIFTS, len(t0)))
+    place = {n: many.place[n] + shift * many.along[n] for n in many.place}
+    # Where the crossing is expected; that it is there is told by the states, which must lie on both sides.
+    middle = t0[:, None] + h * SHIFTS[None] * moves[:, None]
+    width = np.maximum(reach * np.abs(moves), brief / NEAR)
+    near = middle[..., None] + width[:, None, None] * np.asarray([0.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
+    near = np.where(crossed[:, None, None], near, anywhere(given)[:, None])
+    ends = np.repeat(np.asarray(given.drawn.drive.ts)[:, -1:], NEAR, axis=0)
+    near = np.clip(near.reshape(-1, NEAR), 0.0, ends)
+    asked = samples_of(many, near, np.repeat(level, NEAR), np.repeat(crossed, NEAR))
+    found = jax.tree.map(np.asarray, value(many, place, asked, name))
+    times = _inverse(near, found.y, np.repeat(level, NEAR))
+    g = {**found.g, "time": times[:, None]}
+    g = {n: a.reshape(len(t0), NEAR, -1) for n, a in g.items()}
+    return tuple({n: np.einsum("lsq,s->lq", a, c) / h for n, a in g.items()} for c in (EIGHTH, SIXTH))
+
+
+def _inverse(t: np.ndarray, y: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """t at y = level on the polynomial t(y) through the samples of each lane (Neville's scheme); nan if none does."""
+    start, off = t[:, :1], y - level[:, None]
+    outside = (np.min(off, axis=1) > 0) | (np.max(off, axis=1) < 0)
+    part = t - start
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for k in range(1, t.shape[1]):
+            part = (off[:, k:] * part[:, :-1] - off[:, :-k] * part[:, 1:]) / (off[:, k:] - off[:, :-k])
+    return np.where(outside, np.nan, start[:, 0] + part[:, 0])
+
+
+def _mirrored(given, asked, name, asked_for, seed) -> tuple[Any, ...]:
+    """Reverse from forward mode, and forward mode from itself where all places differ by rounding, by group.
+
+    For random weights of the quantities of a group, in parts of the larger of what reverse mode sums up and the scale.
+    """
+    rng, size, usual = np.random.default_rng(seed + 2), len(asked.level), jnp.asarray(USUAL)
+    found, slope = jax.tree.map(np.asarray, forward(given, asked, name, usual))
+    # At this tolerance the state may have crossed before, and rest where it is.
+    moves = np.isfinite(slope["time"][:, 0])
+    asked_for = asked_for | {"time": asked_for["time"] & moves}
+    asked = asked._replace(crossed=asked.crossed & jnp.asarray(moves))
+    scale = _scale(given, found, slope)
+    weights = {n: np.where(asked_for[n][:, None], rng.uniform(0.5, 1.5, slope[n].shape), 0.0) for n in GROUPS}
+    summed = lambda slope, n: np.sum(weights[n] * np.where(asked_for[n][:, None], slope[n], 0.0), axis=1)  # noqa: E731
+    backwards, steps = reverse(given, asked, name, usual, {n: jnp.asarray(w) for n, w in weights.items()})
+    others = []
+    for _ in range(2):
+        place = {n: a * jnp.asarray(1 + 4e-16 * rng.choice([-1.0, 1.0], size)) for n, a in given.place.items()}
+        others.append(jax.tree.map(np.asarray, forward(given._replace(place=place), asked, name, usual)[1]))
+    mirror, rounding = {}, {}
+    for n in GROUPS:
+        total, parts = map(np.asarray, backwards[n])
+        whole = np.maximum(parts, np.sum(weights[n] * np.where(asked_for[n][:, None], scale[n], 1.0), axis=1))
+        part = lambda gap: np.where(asked_for[n], np.abs(gap) / np.where(whole > 0, whole, 1.0), np.nan)  # noqa: B023, E731
+        ahead = summed(slope, n)
+        mirror[n] = np.where(np.isfinite(ahead) & ~np.isfinite(total), np.inf, part(total - ahead))
+        rounding[n] = np.max([part(summed(other, n) - ahead) for other in others], axis=0)
+    return mirror, rounding, steps != found.steps

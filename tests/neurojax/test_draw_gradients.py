@@ -1,0 +1,52 @@
+"""Derivatives of devices drawn at random: forward mode against central differences, reverse against forward mode.
+
+`gradient_campaign.py` says what is compared, and what counts as wrong. NEUROJAX_GRADIENTS sets the draws of a device
+in the slow part, a multiple of 25.
+"""
+
+import os
+
+import gradient_campaign
+import numpy as np
+import pytest
+
+from neurojax.catalogue import devices
+
+MANY = int(os.environ.get("NEUROJAX_GRADIENTS", "25"))
+
+
+def words(found: gradient_campaign.Verdict) -> str:
+    """The draws that are wrong."""
+    told = []
+    for group in gradient_campaign.GROUPS:
+        for k in found.wrong(group):
+            told.append(f"{group} of draw {k}: off by {found.gap[group][k]:.2g}, doubt {found.doubt[group][k]:.2g}")
+        for k in found.askew(group):
+            told.append(f"{group} of draw {k}: reverse {found.mirror[group][k]:.2g}, {found.rounding[group][k]:.2g}")
+    return "; ".join(told)
+
+
+def compared(found: gradient_campaign.Verdict, group: str) -> int:
+    """Draws of which something is known."""
+    return int(np.sum(~np.isnan(found.gap[group]))) - len(found.unclear(group))
+
+
+def test_derivatives_of_a_few_draws():
+    """Of one device, in forward mode, as most of this is compiling; `test_stiff.py` has reverse mode."""
+    found = gradient_campaign.campaign(devices()["GapRram"](), 8, seed=31, chunk=4, mirrored=False)
+    assert not words(found)
+    assert not found.code.any()
+    assert [compared(found, group) for group in ("state", "charge", "energy")] == [8, 8, 8]
+    assert compared(found, "time") >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", devices())
+def test_derivatives_of_many_draws(name):
+    """Both modes; some draws run away, so that no difference can tell, and some take too many steps at 1e-11."""
+    found = gradient_campaign.campaign(devices()[name](), MANY, seed=2000, chunk=25)
+    assert not words(found)
+    assert np.sum(found.code != 0) <= MANY // 4
+    for group in gradient_campaign.GROUPS:
+        assert len(found.unclear(group)) <= 1 + MANY // 10
+    assert np.sum(found.apart) <= 1 + MANY // 10
