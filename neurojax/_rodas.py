@@ -171,7 +171,9 @@ def ramp_error(before: Slopes, after: Slopes, moved: Array, h: Array, slope: Arr
     """
     turned = 0.5 * h * jnp.sum((before.by_voltage + after.by_voltage) * slope.reshape(1, -1), axis=1)
     moved = 0.5 * jnp.sum((before.jacobian + after.jacobian) * moved[None], axis=1)
-    off = h * jnp.abs(after.rate - before.rate - turned - moved)
+    # Less what is rounding, or the steps of a lane would depend on how it was compiled.
+    noise = 16 * jnp.finfo(h.dtype).eps * (jnp.abs(after.rate) + jnp.abs(before.rate) + jnp.abs(turned) + jnp.abs(moved))
+    off = h * jnp.maximum(jnp.abs(after.rate - before.rate - turned - moved) - noise, 0.0)
     least = jnp.sum(jnp.minimum(jnp.abs(before.jacobian), jnp.abs(after.jacobian)), axis=1)
     heavy = jnp.ones_like(off) if mass is None else _per_mass(mass)
     return jnp.where(jnp.any(slope != 0), heavy * off / (24 * (1 + GAMMA * h * heavy * least)), jnp.zeros_like(off))
