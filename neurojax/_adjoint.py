@@ -21,7 +21,7 @@ from neurojax import _lanes, stiff
 from neurojax._drive import Drive, Track, over_ports, segment_at, track
 from neurojax._lanes import Control, Equations, Place
 from neurojax._samples import ENDED, REJECTED, START, Page, Samples, samples, spread
-from neurojax._transpose import Pulled, Seeds, of_size, transposed
+from neurojax._transpose import Law, Pulled, Seeds, Taken, transposed
 from neurojax.stiff import Book, Solution
 
 
@@ -149,32 +149,14 @@ def _transposed(problem: Problem, row: Page, costate, of_more, found) -> tuple[t
     slow = jnp.where(ended, none, _lanes.EVENT * segment.length)
     v = segment.v + over_ports(segment.slope, tau)
     of_end = jnp.where(ended, none, of_time)
-    pulled = _pull(problem)(problem.members, row.y, v, segment.slope, h, row.u, seeds, of_h + of_end, slow)
+    law = Law(problem.equations, problem.members, problem.axes, problem.flags, h.shape[0])
+    pulled = transposed(law, Taken(row.y, v, segment.slope, h, row.u), seeds, of_h + of_end, slow)
     of_tau = of_tau + of_end + _dot(pulled.v, segment.slope)
     of_tau = of_tau - jnp.where(ended, pulled.h, none)
     of_length = jnp.where(ended, pulled.h, h / segment.length * (pulled.h - of_end))
     of_length = of_length + tau / segment.length * (of_tau - of_end)
     found = _added(problem, found, pulled, k, of_length, tau, counts)
     return (jnp.where(counts, pulled.y, costate[0]), jnp.where(counts, of_tau, costate[1])), found
-
-
-def _pull(problem: Problem):
-    """`transposed` of all lanes; leaves of the members get a lane axis even where all share them."""
-    equations, flags = problem.equations, problem.flags
-
-    def one(member, y, v, slope, h, u, seeds, of_h, slow) -> tuple[Any, ...]:
-        asked, still = eqx.partition(member, flags)
-        rate = lambda a, y, v: equations.rate(eqx.combine(a, still), y, v)  # noqa: E731
-        given = equations.mass
-        mass = None if given is None else lambda a: given(eqx.combine(a, still))
-        pulled, flow = transposed(rate, mass, asked, y, v, slope, h, u, seeds)
-        of_h = of_h + pulled.h
-        slow = slow if mass is None else jnp.zeros_like(slow)
-        return pulled.asked, pulled.y + of_size(of_h, flow, slow), pulled.v, pulled.slope, of_h
-
-    out: Any = (0, -1, 0, 0, 0)
-    each: Any = jax.vmap(one, in_axes=(problem.axes, -1, 0, 0, 0, -1, -1, 0, 0), out_axes=out)
-    return lambda *inputs: Pulled(*each(*inputs))
 
 
 def _added(problem: Problem, found, pulled: Pulled, k, of_length, tau, counts) -> tuple[Any, Any]:

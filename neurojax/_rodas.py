@@ -130,13 +130,13 @@ def rodas4(
     `unroll` writes the stages out, each `held`: quicker for many lanes, slower to compile.
     """
     n, dtype = y.shape[0], y.dtype
-    drift = jnp.sum(at.by_voltage * slope.reshape(1, -1), axis=1)
+    drift = total(at.by_voltage * slope.reshape(1, -1), 1)
     h = h if slow is None else shifted(h, y, at.rate, slow)
     matrix = jnp.eye(n, dtype=dtype) if mass is None else mass
     # Divisions are dear: one for h, one for the matrix, which has no 1/h that might overflow.
     often = 1 / h
     solve = solver(matrix - GAMMA * h * at.jacobian, GAMMA * h)
-    weigh = (lambda u: often * u) if mass is None else (lambda u: often * jnp.sum(mass * u[None], axis=1))
+    weigh = (lambda u: often * u) if mass is None else (lambda u: often * total(mass * u[None], 1))
     if not unroll:
         u = _rolled(rate, drift, solve, weigh, y, v, slope, h)
         return h, Step(y + _mix(LAST, u), u[5], _mix(DENSE[0], u), _mix(DENSE[1], u), u)
@@ -154,9 +154,7 @@ def stiffness_growth(before: Array, after: Array, h: Array, mass: Array | None =
     fast one beside it, and of the difference, as a sign may change where the size does not. Rows without mass have no
     rate. Instead of ln(1 + x) its bound x/sqrt(1 + x), which costs a fifth.
     """
-    least, change = (
-        jnp.sum(m, axis=1) for m in (jnp.minimum(jnp.abs(before), jnp.abs(after)), jnp.abs(after - before))
-    )
+    least, change = (total(m, 1) for m in (jnp.minimum(jnp.abs(before), jnp.abs(after)), jnp.abs(after - before)))
     if mass is not None:
         least, change = _per_mass(mass) * least, _per_mass(mass) * change
     x = jnp.max(GAMMA * h * change / (1 + GAMMA * h * least))
@@ -169,12 +167,13 @@ def ramp_error(before: Slopes, after: Slopes, moved: Array, h: Array, slope: Arr
     Where the device exchanges two laws within a few millivolts, a step may pass over all of it and find at every stage
     one law or the other, consistent with itself. Damped like a deviation from equilibrium; 24 as of the cubic term.
     """
-    turned = 0.5 * h * jnp.sum((before.by_voltage + after.by_voltage) * slope.reshape(1, -1), axis=1)
-    moved = 0.5 * jnp.sum((before.jacobian + after.jacobian) * moved[None], axis=1)
+    turned = 0.5 * h * total((before.by_voltage + after.by_voltage) * slope.reshape(1, -1), 1)
+    moved = 0.5 * total((before.jacobian + after.jacobian) * moved[None], 1)
     # Less what is rounding, or the steps of a lane would depend on how it was compiled.
-    noise = 16 * jnp.finfo(h.dtype).eps * (jnp.abs(after.rate) + jnp.abs(before.rate) + jnp.abs(turned) + jnp.abs(moved))
+    size = jnp.abs(after.rate) + jnp.abs(before.rate) + jnp.abs(turned) + jnp.abs(moved)
+    noise = 16 * jnp.finfo(h.dtype).eps * size
     off = h * jnp.maximum(jnp.abs(after.rate - before.rate - turned - moved) - noise, 0.0)
-    least = jnp.sum(jnp.minimum(jnp.abs(before.jacobian), jnp.abs(after.jacobian)), axis=1)
+    least = total(jnp.minimum(jnp.abs(before.jacobian), jnp.abs(after.jacobian)), 1)
     heavy = jnp.ones_like(off) if mass is None else _per_mass(mass)
     return jnp.where(jnp.any(slope != 0), heavy * off / (24 * (1 + GAMMA * h * heavy * least)), jnp.zeros_like(off))
 
@@ -195,13 +194,20 @@ def shifted(h: Array, y: Vector, rate: Vector, slow: Array) -> Array:
     """
     flow = flow_of(rate, slow)
     away = y - lax.stop_gradient(y)
-    return h - slow * jnp.sum(flow * away) / (1 + jnp.sum(flow * flow))
+    return h - slow * total(flow * away, 0) / (1 + total(flow * flow, 0))
 
 
-def flow_of(rate: Vector, slow: Array) -> Vector:
+def flow_of(rate: Array, slow: Array) -> Array:
     """How far the state moves in the time `slow`; a constant."""
     most = float(jnp.finfo(rate.dtype).max) ** 0.3
     return lax.stop_gradient(jnp.nan_to_num(jnp.clip(rate * slow, -most, most)))
+
+
+def total(a: Array, axis: int) -> Array:
+    """The sum over a short axis, written out: batched over lanes, a reduction would be a call of its own."""
+    if a.shape[axis] > 4 + STAGES:
+        return jnp.sum(a, axis=axis)
+    return functools.reduce(jnp.add, [lax.index_in_dim(a, k, axis, keepdims=False) for k in range(a.shape[axis])])
 
 
 def _mix(weights: Any, u: Array) -> Array:
@@ -246,7 +252,7 @@ def solver(w: Float[Array, "n n"], scale: Array) -> Callable[[Vector], Vector]:
     rows = lax.stop_gradient(1 / jnp.max(jnp.abs(w), axis=1))
     adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w * rows[:, None])
     inverse = adjugate * rows[None] * (scale / determinant)
-    return lambda b: jnp.sum(inverse * b[None], axis=1)
+    return lambda b: total(inverse * b[None], 1)
 
 
 def _rows(rows: list[list[Array]]) -> Array:

@@ -1,4 +1,4 @@
-"""The transpose of one step of `_rodas.rodas4`, written out for one lane.
+"""The transpose of one step of `_rodas.rodas4`, written out for all lanes at once (their axis is the last of all).
 
 With W = M - gamma h J, a step is u_k = gamma h W^-1 b_k,
 
@@ -9,17 +9,34 @@ is linearised at all of them at once; what is left of the recursion are a few pr
 derivatives of J along one direction only where there is one state, along n + 1 otherwise.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from neurojax._rodas import ALPHA, DENSE, GAMMA, GAMMAS, LAST, STAGES, A, C, flow_of, solver
+from neurojax._drive import over_ports
+from neurojax._rodas import ALPHA, DENSE, GAMMA, GAMMAS, LAST, STAGES, A, C, flow_of, held, solver, total
+
+
+class Taken(NamedTuple):
+    """A step that was taken: where it began, how far it went, the vectors of its stages.
+
+    y: (n, lanes). v, slope: (lanes, *ports). h: (lanes,). u: (6, n, lanes).
+    """
+
+    y: Array
+    v: Array
+    slope: Array
+    h: Array
+    u: Array
 
 
 class Pulled(NamedTuple):
-    """Cotangents of what a step depends on: leaves of the member that are asked for, state, voltage, slope, size."""
+    """Cotangents of what a step depends on: leaves of the members that are asked for (each lane), state, voltage..."""
 
     asked: Any
     y: Array
@@ -29,97 +46,127 @@ class Pulled(NamedTuple):
 
 
 class Seeds(NamedTuple):
-    """Cotangents of what comes out: state, and the two vectors of the dense output."""
+    """Cotangents of what comes out: state, and the two vectors of the dense output, (n, lanes) each."""
 
     y: Array
     bend: Array
     twist: Array
 
 
-def transposed(rate, mass, asked: Any, y, v, slope, h, u, seeds: Seeds) -> tuple[Pulled, Array]:
-    """The cotangents before a step from those after it, and the rate at its beginning.
+class Law(NamedTuple):
+    """Whose steps they are: `Equations`, members, their axes, flags of the leaves asked for, number of lanes."""
+
+    equations: Any
+    members: Any
+    axes: Any
+    flags: Any
+    lanes: int
+
+    def each(self, what: Callable[..., Any], *axes: Any, out: Any = -1) -> Callable[..., Any]:
+        """what(rate, mass, asked, ...) of every lane, rate and mass being functions of `asked` (mass maybe None)."""
+
+        def one(member, *inputs):
+            asked, still = eqx.partition(member, self.flags)
+            rate = lambda a, y, v: self.equations.rate(eqx.combine(a, still), y, v)  # noqa: E731
+            given = self.equations.mass
+            mass = None if given is None else lambda a: given(eqx.combine(a, still))
+            return what(rate, mass, asked, *inputs)
+
+        mapped: Any = jax.vmap(one, in_axes=(self.axes, *axes), out_axes=out, axis_size=self.lanes)
+        return lambda *inputs: mapped(self.members, *inputs)
+
+
+def transposed(law: Law, step: Taken, seeds: Seeds, of_size: Array, slow: Array) -> Pulled:
+    """The cotangents before a step from those after it.
 
     Args:
-        rate: (asked, y, v) -> (n,). mass: asked -> (n, n), or None. u: (6, n), of the step.
-        y, v, slope, h: where it began, how far it went.
+        of_size: cotangent of the size from elsewhere, (lanes,). slow: as of `_rodas.shifted`.
     """
-    a, c, alpha, gammas = (jnp.asarray(m, y.dtype) for m in (A, C, ALPHA, GAMMAS))
-    points = y[None] + _mixed(a, u)
-    volts = v[None] + (alpha * h).reshape(-1, *[1] * v.ndim) * slope[None]
-    values, stage_y, stage_v, stage_asked = _linearised(rate, asked, points, volts)
+    y, v, slope, h, u = step
+    points = jnp.stack([y, *(held(y + _mixed(A[k], u[:k])) for k in range(1, STAGES))])
+    volts = jnp.stack([v + over_ports(slope, float(a) * h) for a in ALPHA])
+    value, stage_y, stage_v, pull = _linearised(law, points, volts)
     by_state, by_voltage = stage_y[0], stage_v[0]
-    matrix = jnp.eye(y.size, dtype=y.dtype) if mass is None else mass(asked)
-    inverse = solver((matrix - GAMMA * h * by_state).T, GAMMA * h)
+    massive = law.equations.mass is not None
+    matrix = law.each(lambda rate, mass, a: mass(a))() if massive else jnp.eye(y.shape[0], dtype=y.dtype)[..., None]
+    wide, often = h[None], 1 / h[None]
+    solve = jax.vmap(lambda w, g, b: solver(w, g)(b), in_axes=(-1, 0, -1), out_axes=-1)
+    inverse = functools.partial(solve, jnp.swapaxes(matrix - GAMMA * wide[None] * by_state, 0, 1), GAMMA * h)
     drift = _along(by_voltage, slope)
-    coupled = _mixed(c, u)
+    coupled = [_mixed(C[k], u[:k]) if k else jnp.zeros_like(y) for k in range(STAGES)]
 
-    last, dense = (jnp.asarray(m, y.dtype) for m in (LAST, DENSE))
-    of_u = [last[k] * seeds.y + dense[0, k] * seeds.bend + dense[1, k] * seeds.twist for k in range(STAGES)]
-    of_y, of_b, of_volts = seeds.y, [seeds.y] * STAGES, [v] * STAGES
-    of_h = jnp.zeros_like(h)
+    of_u = [float(LAST[k]) * seeds.y + float(DENSE[0, k]) * seeds.bend + float(DENSE[1, k]) * seeds.twist
+            for k in range(STAGES)]  # fmt: skip
+    of_y, of_h, bars, of_volts = seeds.y, jnp.zeros_like(h), [y] * STAGES, [v] * STAGES
     for k in reversed(range(STAGES)):
-        b = inverse(of_u[k])
-        back = jnp.sum(matrix * b[:, None], axis=0)
-        stage = jnp.sum(stage_y[k] * b[:, None], axis=0)
+        b = bars[k] = held(inverse(of_u[k]))
+        back = total(matrix * b[:, None], 0) if massive else b
+        stage = held(total(stage_y[k] * b[:, None], 0))
         for j in range(k):
-            of_u[j] = of_u[j] + float(C[k, j]) / h * back + float(A[k, j]) * stage
-        of_y, of_b[k], of_volts[k] = of_y + stage, b, _weighed(stage_v[k], b)
+            of_u[j] = of_u[j] + (float(C[k, j]) * often) * back + float(A[k, j]) * stage
+        of_u[:k] = [held(a) for a in of_u[:k]]
+        of_y, of_volts[k] = of_y + stage, _weighed(stage_v[k], b)
         # h in gamma_k h f_v s, in 1/h, in V_k, and in gamma h W^-1.
-        of_h += jnp.sum(b * (gammas[k] * drift)) - jnp.sum(back * coupled[k]) / (h * h)
-        of_h += alpha[k] * jnp.sum(of_volts[k] * slope)
-        of_h += (jnp.sum(of_u[k] * u[k]) + jnp.sum(b * jnp.sum(by_state * u[k][None], axis=1))) / h
+        more = b * (float(GAMMAS[k]) * drift + often * total(by_state * u[k][None], 1)) + often * of_u[k] * u[k]
+        of_h = held(
+            of_h + total(more - often * often * back * coupled[k], 0) + float(ALPHA[k]) * _dot(of_volts[k], slope)
+        )
+    of_drift = held(wide * _mixed(GAMMAS, bars))
+    of_jacobian = held(total(jnp.stack([b[:, None] * u[k][None] for k, b in enumerate(bars)]), 0))
+    second = law.each(_second, -1, 0, -1, -1, 0, out=(0, -1, 0))(y, v, of_jacobian, of_drift, slope)
+    of_slope = _mixed(ALPHA, [over_ports(o, h) for o in of_volts]) + _weighed(by_voltage, of_drift)
+    found = jax.tree.map(jnp.add, pull(jnp.stack(bars)), second[0])
+    if massive:
+        parts = [b[:, None] * (often * (coupled[k] - u[k] / GAMMA))[None] for k, b in enumerate(bars)]
+        of_mass = law.each(lambda rate, mass, a, bar: jax.vjp(mass, a)[1](bar)[0], -1, out=0)
+        found = jax.tree.map(jnp.add, found, of_mass(total(jnp.stack(parts), 0)))
+        slow = jnp.zeros_like(slow)
+    of_h = of_h + of_size
+    return Pulled(
+        found, of_y + second[1] + _shift(of_h, value, slow), total(jnp.stack(of_volts), 0) + second[2], of_slope, of_h
+    )
 
-    bars, of_volts = jnp.stack(of_b), jnp.stack(of_volts)
-    of_drift = h * jnp.sum(gammas[:, None] * bars, axis=0)
-    of_jacobian = jnp.sum(bars[:, :, None] * u[:, None, :], axis=0)
-    more = _second(rate, asked, y, v, of_jacobian, of_drift, slope)
-    of_slope = jnp.tensordot(alpha * h, of_volts, 1) + _weighed(by_voltage, of_drift)
-    found = jax.tree.map(jnp.add, stage_asked(bars), more[0])
-    if mass is not None:
-        of_mass = jnp.sum(bars[:, :, None] * (coupled / h - u / (GAMMA * h))[:, None, :], axis=0)
-        found = jax.tree.map(jnp.add, found, jax.vjp(mass, asked)[1](of_mass)[0])
-    return Pulled(found, of_y + more[1], jnp.sum(of_volts, axis=0) + more[2], of_slope, of_h), values[0]
 
-
-def of_size(h_bar: Array, flow: Array, slow: Array) -> Array:
+def _shift(of_h: Array, rate: Array, slow: Array) -> Array:
     """Cotangent of the state where the size of a step was shifted in its derivative, see `_rodas.shifted`."""
-    flow = flow_of(flow, slow)
-    return -h_bar * slow * flow / (1 + jnp.sum(flow * flow))
+    flow = flow_of(rate, slow[None])
+    return -flow * (of_h * slow / (1 + total(flow * flow, 0)))[None]
 
 
-def _mixed(weights: Array, u: Array) -> Array:
-    return jnp.sum(weights[:, :, None] * u[None], axis=1)
-
-
-def _along(by_voltage: Array, slope: Array) -> Array:
-    return jnp.sum(by_voltage * slope[None], axis=tuple(range(1, by_voltage.ndim)))
-
-
-def _weighed(rows: Array, b: Array) -> Array:
-    return jnp.sum(rows * b.reshape(-1, *[1] * (rows.ndim - 1)), axis=0)
-
-
-def _linearised(rate, asked, points, volts):
-    """At all points: rates (6, n), derivatives (6, n, n) and (6, n, *ports), and what pulls (6, n) back to `asked`."""
+def _linearised(law: Law, points: Array, volts: Array) -> tuple[Array, Array, Array, Callable[[Array], Any]]:
+    """At all points: the first rate (n, lanes), derivatives (6, n, n, lanes) and (6, n, lanes, *ports), and what pulls
+    (6, n, lanes) back to the leaves asked for, summed over the stages."""
     n = points.shape[1]
 
-    def at(y, v):
+    def row(rate, mass, asked, e, y, v):
+        del mass
         value, pull = jax.vjp(rate, asked, y, v)
-        if n == 1:
-            by_asked, by_y, by_v = pull(jnp.ones_like(value))
-            return value, by_y[None], by_v[None], by_asked
-        _, by_y, by_v = jax.vmap(pull)(jnp.eye(n, dtype=y.dtype))
-        return value, by_y, by_v, None
+        of_asked, of_y, of_v = pull(e)
+        return value, of_y, of_v, of_asked if n == 1 else None
 
-    values, by_y, by_v, by_asked = jax.vmap(at)(points, volts)
+    over_lanes = law.each(row, None, -1, 0, out=(-1, -1, 0, 0))
+    over_rows = jax.vmap(over_lanes, in_axes=(0, None, None), out_axes=(None, 0, 0, 0))
+    over_stages: Any = jax.vmap(over_rows, in_axes=(None, 0, 0))
+    value, of_y, of_v, of_asked = over_stages(jnp.eye(n, dtype=points.dtype), points, volts)
     if n == 1:
-        return values, by_y, by_v, lambda b: jax.tree.map(lambda d: jnp.tensordot(b[:, 0], d, 1), by_asked)
-    everywhere = lambda a: jax.vmap(lambda y, v: rate(a, y, v))(points, volts)  # noqa: E731
-    return values, by_y, by_v, lambda b: jax.vjp(everywhere, asked)[1](b)[0]
+
+        def pull(bars):
+            weigh = lambda d: total(d[:, 0] * bars[:, 0].reshape(STAGES, -1, *[1] * (d.ndim - 3)), 0)  # noqa: E731
+            return jax.tree.map(weigh, of_asked)
+    else:
+
+        def pull(bars):
+            back = law.each(
+                lambda rate, mass, a, b, y, v: jax.vjp(lambda a: rate(a, y, v), a)[1](b)[0], -1, -1, 0, out=0
+            )
+            return jax.tree.map(lambda d: total(d, 0), jax.vmap(back)(bars, points, volts))
+
+    return value[0], of_y, of_v, pull
 
 
-def _second(rate, asked, y, v, of_jacobian, of_drift, slope):
-    """Gradient of sum(of_jacobian * J) + of_drift . f_v s to (asked, y, v)."""
+def _second(rate, mass, asked, y, v, of_jacobian, of_drift, slope):
+    """Of one lane: gradient of sum(of_jacobian * J) + of_drift . f_v s to (asked, y, v)."""
+    del mass
     n = y.size
 
     def tangent(asked, y, v, dy, dv):
@@ -133,3 +180,23 @@ def _second(rate, asked, y, v, of_jacobian, of_drift, slope):
         return jnp.sum(of_jacobian * columns(jnp.eye(n, dtype=y.dtype))) + jnp.sum(of_drift * flow)
 
     return jax.grad(weighed, argnums=(0, 1, 2))(asked, y, v)
+
+
+def _mixed(weights: Any, u: Any) -> Array:
+    """Sum of the stages that count."""
+    return functools.reduce(jnp.add, [float(w) * x for w, x in zip(weights, u, strict=False) if w])
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Over the ports: (lanes, *ports) each."""
+    return total((a * b).reshape(a.shape[0], -1), 1)
+
+
+def _along(by_voltage: Array, slope: Array) -> Array:
+    """(n, lanes, *ports) times (lanes, *ports)."""
+    return jnp.stack([_dot(row, slope) for row in by_voltage])
+
+
+def _weighed(rows: Array, b: Array) -> Array:
+    """Sum over n of (n, lanes, *ports) times (n, lanes)."""
+    return total(rows * b.reshape(*b.shape, *[1] * (rows.ndim - 2)), 0)
