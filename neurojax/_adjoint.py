@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from neurojax import _lanes, stiff
 from neurojax._drive import Drive, Track, over_ports, segment_at, track
+from neurojax._keep import kept
 from neurojax._lanes import Control, Equations, Place
 from neurojax._samples import ENDED, REJECTED, START, Page, Samples, samples, spread
 from neurojax._transpose import Law, Pulled, Seeds, Taken, transposed
@@ -150,7 +151,9 @@ def _transposed(problem: Problem, row: Page, costate, of_more, found) -> tuple[t
     v = segment.v + over_ports(segment.slope, tau)
     of_end = jnp.where(ended, none, of_time)
     law = Law(problem.equations, problem.members, problem.axes, problem.flags, h.shape[0])
-    pulled = transposed(law, Taken(row.y, v, segment.slope, h, row.u), seeds, of_h + of_end, slow)
+    u: Any = row.u
+    taken = Taken(row.y, v, segment.slope, h, u)
+    pulled = kept(lambda *given: transposed(law, *given))(taken, seeds, of_h + of_end, slow)
     of_tau = of_tau + of_end + _dot(pulled.v, segment.slope)
     of_tau = of_tau - jnp.where(ended, pulled.h, none)
     of_length = jnp.where(ended, pulled.h, h / segment.length * (pulled.h - of_end))
