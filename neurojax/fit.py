@@ -170,7 +170,8 @@ def fit(
         holdout: fraction of the samples (in blocks) kept back and predicted. unseen: traces that are not fitted, only
             predicted; both count in `held_out_rms`. With `per_trace`, the k-th has the values of the k-th fitted one.
         residual: "asinh" (default) or "linear". rtol, atol, max_steps: of the solver.
-        solver: a solver of diffrax instead of our own, for comparison; not kept in files.
+        solver: a solver of diffrax instead of our own, for comparison; not kept in files. Where it raises, the start
+            has failed.
         checkpoint: file in which the search is saved after every iteration, and from which it resumes.
 
     Returns:

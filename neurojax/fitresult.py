@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from neurojax.fit import Problem
 
 
-AT_BOUND = 6.0
-"""|theta| beyond which a parameter is within a four-hundredth of its range (or of its decades) of a bound."""
+AT_BOUND = levenberg.FLAT
 
 
 @dataclasses.dataclass(frozen=True)

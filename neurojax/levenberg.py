@@ -26,6 +26,8 @@ WORTH = 1e-3
 """Gain of chi2/2 not worth another step."""
 OUTLIER = 3.0
 """c of the robust loss, in standard deviations."""
+FLAT = 6.0
+"""|theta| beyond which a parameter is within a four-hundredth of its range (or of its decades) of a bound."""
 BEHIND, CREEPING = 2.0, 3e-3
 """How many times the cost of a finished start, and at which gain per step, another is given up."""
 
@@ -56,8 +58,8 @@ def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[
         weight = 1 / (1 + (r / c) ** 2)
         cost = 0.5 * np.einsum("sr,sr->s", r, r) if np.isinf(c) else -0.5 * c**2 * np.sum(np.log(weight), axis=1)
         r, jacobian = np.sqrt(weight) * r, np.sqrt(weight)[:, :, None] * jacobian
-        gradient = np.einsum("srp,sr->sp", jacobian, r)
-        hessian = np.einsum("srp,srq->spq", jacobian, jacobian)
+        turned = np.swapaxes(jacobian, 1, 2)
+        gradient, hessian = (turned @ r[:, :, None])[:, :, 0], turned @ jacobian
     bad |= ~(np.isfinite(cost) & np.isfinite(hessian).all(axis=(1, 2)))
     return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian)
 
@@ -112,15 +114,32 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
 
 
 def _steps(state: State, frozen: np.ndarray) -> np.ndarray:
-    """(H + mu diag H) step = -g for each start, frozen coordinates left alone."""
-    starts, p = state.theta.shape
-    step = np.zeros((starts, p))
-    free = ~frozen
+    """(H + mu diag H) step = -g for each start, frozen coordinates left alone, others held where the box ends."""
+    step = np.zeros_like(state.theta)
     for k in np.flatnonzero(state.active):
-        h = state.hessian[k][np.ix_(free, free)]
-        d = np.maximum(np.diag(h), 1e-9 * max(np.max(np.diag(h), initial=0.0), 1e-12))
-        damped = h + state.mu[k] * np.diag(d)
-        step[k, free] = -np.linalg.lstsq(damped, state.gradient[k][free], rcond=1e-14)[0]
-    # A logit step above 3 crosses most of the box on trust in one Jacobian.
-    size = np.max(np.abs(step), axis=1, keepdims=True)
+        h = state.hessian[k]
+        d = np.diag(h)
+        d = np.maximum(d, 1e-9 * max(np.max(d[~frozen], initial=0.0), 1e-12))
+        step[k] = _within(h + state.mu[k] * np.diag(d), state.gradient[k], state.theta[k], frozen)
+    # A logit step above 3 crosses most of the box on trust in one Jacobian; in its flat ends it crosses nothing.
+    flat = (np.abs(state.theta) > FLAT) & (step * state.theta > 0)
+    size = np.max(np.where(flat, 0.0, np.abs(step)), axis=1, keepdims=True)
     return step * np.minimum(1.0, 3.0 / np.maximum(size, 1e-300))
+
+
+def _within(h: np.ndarray, gradient: np.ndarray, theta: np.ndarray, frozen: np.ndarray) -> np.ndarray:
+    """h step = -gradient; what would leave |theta| < LIMIT goes there, and the others make the best of it.
+
+    Or a parameter at its bound, where theta hardly matters any more, would want an enormous step, to whose size all
+    are cut, and the search would end where the others are.
+    """
+    step, free = np.zeros_like(theta), ~frozen
+    while free.any():
+        right = -gradient[free] - h[np.ix_(free, ~free)] @ step[~free]
+        step[free] = np.linalg.lstsq(h[np.ix_(free, free)], right, rcond=1e-14)[0]
+        beyond = free & (np.abs(theta + step) > LIMIT)
+        if not beyond.any():
+            break
+        step[beyond] = np.sign(step[beyond]) * LIMIT - theta[beyond]
+        free = free & ~beyond
+    return step

@@ -252,12 +252,32 @@ def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: 
 def in_batches(
     function: Callable[..., Any], theta: np.ndarray, size: int, model: Model, data: Data, spec: Spec
 ) -> tuple[np.ndarray, ...]:
-    """function(theta, model, data, spec) of all starts, `size` at a time (the last one repeated), on all cores."""
+    """function(theta, model, data, spec) of all starts, `size` at a time (the last one repeated), on all cores.
+
+    A solver of diffrax can raise for a whole batch (forward mode solves linear systems of its own, which `throw=False`
+    does not reach): then its starts are taken one by one, and those for which it does so again are NaN, False.
+    """
     padded = np.concatenate([theta, np.repeat(theta[-1:], -len(theta) % size, axis=0)])
     batches = list(padded.reshape(-1, size, theta.shape[1]))
 
-    def run(batch):
+    def once(batch):
         return jax.tree.map(np.asarray, function(jnp.asarray(batch), model, data, spec))
+
+    def alone(start):
+        try:
+            # As many as ever, as that is compiled already.
+            return tuple(a[:1] for a in once(np.tile(start, (size, 1))))
+        except RuntimeError:
+            shapes = eqx.filter_eval_shape(function, jnp.asarray(start[None]), model, data, spec)
+            return tuple(np.full(s.shape, False if s.dtype == bool else np.nan, s.dtype) for s in shapes)
+
+    def run(batch):
+        try:
+            return once(batch)
+        except RuntimeError:
+            if spec.solver is None:
+                raise
+            return tuple(np.concatenate(a) for a in zip(*map(alone, batch), strict=True))
 
     parts = side_by_side(run, batches, (function, batches[0].shape, repr(spec), identity((model, data))))
     return tuple(np.concatenate(p)[: len(theta)] for p in zip(*parts, strict=True))

@@ -3,6 +3,7 @@
 import json
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from neurojax import _bench_fit, search
 from neurojax.bijection import box
 from neurojax.demo import FREE, TRUTH, measured_style, true_device
 from neurojax.fit import prepare
-from neurojax.residual import residuals, residuals_and_jacobian
+from neurojax.residual import in_batches, residuals, residuals_and_jacobian
 
 KEY = jax.random.key(0)
 
@@ -223,6 +224,23 @@ def test_the_same_fit_by_a_solver_of_diffrax():
     assert theirs.chi2_reduced == pytest.approx(ours.chi2_reduced, rel=1e-4)
     with pytest.raises(nj.FitError, match="must be a solver of diffrax"):
         prepare(device, trace, solver="Kvaerno5")  # `fit` itself is checked by its type hints in the tests
+
+
+def test_a_start_for_which_diffrax_raises_has_failed(trace):
+    """And no other: it raises for all lanes of a batch."""
+
+    @eqx.filter_jit
+    def function(theta, model, data, spec):
+        theta = eqx.error_if(theta, theta[:, 0] > 2.5, "the linear solver returned non-finite output")
+        return 2 * theta, theta[:, 0] > -1.0
+
+    problem, theta = prepare(true_device(), trace, free=("r_on",)), np.arange(5.0)[:, None]
+    with pytest.raises(RuntimeError, match="non-finite"):
+        in_batches(function, theta, 2, problem.model, problem.data, problem.spec)
+    other = problem.spec._replace(solver=diffrax.Kvaerno5())
+    r, ok = in_batches(function, theta, 2, problem.model, problem.data, other)
+    assert ok.tolist() == [True, True, True, False, False]
+    np.testing.assert_array_equal(r[:, 0], [0.0, 2.0, 4.0, np.nan, np.nan])
 
 
 def test_a_fit_compiles_once(trace):

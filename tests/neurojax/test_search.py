@@ -54,6 +54,25 @@ def test_a_start_that_creeps_far_behind_is_given_up():
     assert steps(race=True) < steps(race=False)
 
 
+@pytest.mark.parametrize("at", [-11.5, -levenberg.LIMIT])
+def test_a_parameter_at_its_bound_does_not_stop_the_others(at):
+    """Residuals theta_0 - 1 and 1 + sigmoid(theta_1): the second wants an enormous step of theta_1, in vain."""
+
+    def function(theta):
+        s = 1 / (1 + np.exp(-theta[:, 1]))
+        zero, one = np.zeros_like(s), np.ones_like(s)
+        jacobian = np.stack([np.stack([one, zero], axis=1), np.stack([zero, s * (1 - s)], axis=1)], axis=1)
+        return np.stack([theta[:, 0] - 1, 1 + s], axis=1), jacobian
+
+    state = levenberg.begin(function, np.asarray([[5.0, at]]))
+    while state.active.any():
+        state = levenberg.iterate(function, state, frozen=FREE)
+    assert state.theta[0] == pytest.approx([1.0, -levenberg.LIMIT], abs=0.05)
+    kept = levenberg.begin(function, np.asarray([[5.0, at]]))
+    kept = levenberg.iterate(function, kept, frozen=np.asarray([False, True]))
+    assert kept.theta[0, 1] == at and kept.theta[0, 0] < 3
+
+
 def test_islands_settle():
     def sphere(u):
         return np.sum((u - 0.3) ** 2, axis=1) + 1e-3
