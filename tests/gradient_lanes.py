@@ -136,8 +136,8 @@ def _pick(a: Array, k: Array) -> Array:
 
 
 @eqx.filter_jit
-def value(given, place, asked, name) -> Answer:
-    return answers(given, place, asked, name, RTOL, "forward")
+def value(given, place, asked, name, rtol) -> Answer:
+    return answers(given, place, asked, name, rtol, "forward")
 
 
 @eqx.filter_jit
