@@ -25,13 +25,13 @@ smoothly with s, and a derivative has an error of its own, larger than that of t
 so what disagrees is asked again at a tenth of the tolerance (`Verdict.coarse`).
 
 Reverse and forward mode of one run (`gradient_replay.py`) agree to MIRROR at the tolerance of a user, in parts of the
-sum of all |gradient x direction| or of the scale. Excused (`Verdict.soft`) are draws in which forward mode along the
+sum of all |gradient x direction| or of the scale. Excused (`Verdict.soft`) are draws in which either mode along the
 same steps changes by a tenth of that much where all places are off by 4e-16: those with corners of 1e-9 V.
 
 Two runs, which is what a user compares, do not take the same steps to the last digit: the error of a step is a small
 difference, and the next size follows from it. So their derivatives differ by the error of the method times what the
-steps differ. There ten times what forward mode changes with places off by 4e-16 is allowed, which is counted too
-(`Verdict.excused`), and nothing is compared where not even the number of steps is the same (`apart`).
+steps differ. These draws are counted: those where places off by 4e-16 change forward mode by a tenth of that
+(`Verdict.excused`), the others (`torn`), and those where not even the number of steps is the same (`apart`).
 """
 
 from typing import Any, NamedTuple
@@ -324,14 +324,14 @@ def _mirrored(given, asked, name, asked_for, seed) -> tuple[Any, ...]:
         others.append(jax.tree.map(np.asarray, forward(given._replace(place=place), asked, name, usual)[1]))
     mirror, shaken, modes, rounding = {}, {}, {}, {}
     for n in GROUPS:
-        total, parts = backwards[n]
+        (total, *turned), (parts, *_) = backwards[n]
         whole = np.maximum(parts, np.sum(weights[n] * np.where(asked_for[n][:, None], scale[n], 1.0), axis=1))
         part = lambda gap: np.where(asked_for[n], np.abs(gap) / np.where(whole > 0, whole, 1.0), np.nan)  # noqa: B023, E731
         ahead = summed(slope, n)
         blind = np.isfinite(ahead) & ~np.isfinite(total)
         once, *moved = [summed({m: a[k] for m, a in along.items()}, n) for k in range(3)]
         mirror[n] = np.where(blind, np.inf, part(total - once))
-        shaken[n] = np.max([part(a - once) for a in moved], axis=0)
+        shaken[n] = np.max([part(a - once) for a in moved] + [part(a - total) for a in turned], axis=0)
         modes[n] = np.where(blind, np.inf, part(total - ahead))
         rounding[n] = np.max([part(summed(other, n) - ahead) for other in others], axis=0)
     return mirror, shaken, modes, rounding, steps != found.steps

@@ -4,7 +4,7 @@ Two runs never take quite the same steps, as the error of a step is the small di
 size follows from it. So one run is recorded, all its steps in one page. Reverse mode is that of the library, handed
 this record; forward mode is `jvp` of the recorded steps, from the recorded states. What differs is no more than
 rounding: each is a product of the same matrices, in another order. Rounding is not always little: where a device has a
-corner of 1e-9 V, the slope within is known to no more than 1e-7, as the voltage is known to 1e-16. So forward mode is
+corner of 1e-9 V, the slope within is known to no more than 1e-7, as the voltage is known to 1e-16. So both modes are
 asked also for parameters that differ in their last digit, along the same steps and states.
 """
 
@@ -32,7 +32,7 @@ ROWS = 2**12
 def replayed(given: Problem, asked: Asked, name: str, rtol: Any, weights: dict[str, Array], off: dict[str, Array]):
     """By group: the sum of weight times dg/ds by reverse mode and what it is a sum of; dg/ds by forward mode; steps.
 
-    off: factors (m, lanes) of the places at which forward mode is asked, all along the same steps and states.
+    off: factors (m, lanes) of the places at which both are asked, all along the same steps and states.
     """
     solution, book = _recorded(given, asked, rtol)
 
@@ -44,14 +44,17 @@ def replayed(given: Problem, asked: Asked, name: str, rtol: Any, weights: dict[s
         run = run_at(given, place, asked, rtol)
         return quantities(run, _again(run, book), asked, name, solution.steps, solution.code).g
 
-    found, pull = jax.vjp(backward, given.place)
-    seeds = [{m: weights[m] if m == n else jnp.zeros_like(found[m]) for m in GROUPS} for n in GROUPS]
-    pulled = lax.map(lambda seed: pull(seed)[0], jax.tree.map(lambda *a: jnp.stack(a), *seeds))
-    parts = jnp.stack([pulled[n] * given.along[n][None] for n in given.along])
-    parts = jnp.where(solution.code[None, None] == 0, parts, jnp.nan)
-    sums = {n: (jnp.sum(parts, axis=0)[k], jnp.sum(jnp.abs(parts), axis=0)[k]) for k, n in enumerate(GROUPS)}
-    along = lambda off: jax.jvp(forward, ({n: given.place[n] * off[n] for n in off},), (given.along,))[1]  # noqa: E731
-    return sums, lax.map(along, off), solution.steps
+    def both(off):
+        place = {n: given.place[n] * off[n] for n in off}
+        found, pull = jax.vjp(backward, place)
+        seeds = [{m: weights[m] if m == n else jnp.zeros_like(found[m]) for m in GROUPS} for n in GROUPS]
+        pulled = lax.map(lambda seed: pull(seed)[0], jax.tree.map(lambda *a: jnp.stack(a), *seeds))
+        parts = jnp.stack([pulled[n] * given.along[n][None] for n in given.along])
+        parts = jnp.where(solution.code[None, None] == 0, parts, jnp.nan)
+        sums = {n: (jnp.sum(parts, axis=0)[k], jnp.sum(jnp.abs(parts), axis=0)[k]) for k, n in enumerate(GROUPS)}
+        return sums, jax.jvp(forward, (place,), (given.along,))[1]
+
+    return *lax.map(both, off), solution.steps
 
 
 @contextmanager
