@@ -85,14 +85,33 @@ def at(given: Problem, place: dict[str, Array]) -> Draws:
     return Draws(device, Environment(temperature=100 * place["kelvin"]), drive._replace(v=drive.v * volts))
 
 
-def answers(given: Problem, place: dict[str, Array], asked: Asked, name: str, rtol: Any, gradient: str) -> Answer:
-    """All quantities of all lanes at `place`."""
+class Run(NamedTuple):
+    """What the solver is given at one place. lanes: devices, surroundings; x0: initial states."""
+
+    lanes: Members
+    drive: Drive
+    x0: Any
+    exact: tuple[Array, Array]
+
+
+def run_at(given: Problem, place: dict[str, Array], asked: Asked, rtol: Any) -> Run:
     drawn = at(given, place)
     members = Members(drawn.device, drawn.env, None)
-    axes, (t, v, _) = member_axes(members), drawn.drive
-    x0 = start_states(members, axes, None, t.shape[0])
+    x0 = start_states(members, member_axes(members), None, drawn.drive.t.shape[0])
     exact = (jnp.asarray(rtol), jnp.asarray(ATOL / RTOL * rtol))
-    xs, steps, code = solve(members, axes, Drive(t, v, asked.ts), x0, exact, MAX_STEPS, gradient)
+    return Run(members, Drive(drawn.drive.t, drawn.drive.v, asked.ts), x0, exact)
+
+
+def answers(given: Problem, place: dict[str, Array], asked: Asked, name: str, rtol: Any, gradient: str) -> Answer:
+    """All quantities of all lanes at `place`."""
+    run = run_at(given, place, asked, rtol)
+    xs, steps, code = solve(run.lanes, member_axes(run.lanes), run.drive, run.x0, run.exact, MAX_STEPS, gradient)
+    return quantities(run, xs, asked, name, steps, code)
+
+
+def quantities(run: Run, xs: Any, asked: Asked, name: str, steps: Array, code: Array) -> Answer:
+    """Of the states at all samples."""
+    (members, (t, v, _), x0, exact), axes = run, member_axes(run.lanes)
     rows = jnp.stack(jax.tree.leaves(xs), axis=-1)
     ts = _pick(asked.ts, asked.mine)
     each = jax.vmap(jax.vmap(_seen, (None, 0, 0, None, None)), (axes, 0, 0, 0, 0))
@@ -117,8 +136,8 @@ def _pick(a: Array, k: Array) -> Array:
 
 
 @eqx.filter_jit
-def value(given, place, asked, name) -> Answer:
-    return answers(given, place, asked, name, RTOL, "forward")
+def value(given, place, asked, name, rtol) -> Answer:
+    return answers(given, place, asked, name, rtol, "forward")
 
 
 @eqx.filter_jit
@@ -126,22 +145,6 @@ def forward(given, asked, name, rtol) -> tuple[Answer, dict[str, Array]]:
     """Answers, and dg/ds by forward mode."""
     found, slope = jax.jvp(lambda p: answers(given, p, asked, name, rtol, "forward"), (given.place,), (given.along,))
     return found, slope.g
-
-
-@eqx.filter_jit
-def reverse(given, asked, name, rtol, weights: dict[str, Array]) -> tuple[dict[str, tuple[Array, Array]], Array]:
-    """Of each group: the sum of weight times dg/ds by reverse mode (lanes,), and what it is a sum of; steps."""
-    zero = {n: jnp.zeros_like(w) for n, w in weights.items()}
-    seeds = [zero | {n: weights[n]} for n in GROUPS]
-
-    def whole(place):
-        found = answers(given, place, asked, name, rtol, "reverse")
-        return found.g, found.steps
-
-    _, pull, steps = jax.vjp(whole, given.place, has_aux=True)
-    found = jax.lax.map(lambda seed: pull(seed)[0], jax.tree.map(lambda *a: jnp.stack(a), *seeds))
-    parts = jnp.stack([found[n] * given.along[n][None] for n in given.along])
-    return {n: (jnp.sum(parts, axis=0)[k], jnp.sum(jnp.abs(parts), axis=0)[k]) for k, n in enumerate(GROUPS)}, steps
 
 
 def take(tree: Any, lanes: np.ndarray) -> Any:
