@@ -19,6 +19,8 @@ from jax.sharding import PartitionSpec as P
 
 CHUNK = 1024
 """Lanes whose numbers stay in the cache of one core."""
+LEAST = 256
+"""Lanes below which it is not worth giving each core its own part."""
 _compiled: set[Any] = set()
 
 
@@ -35,6 +37,18 @@ def worthwhile(size: int, trees: Any, chunk: int) -> bool:
     if size <= chunk or jax.default_backend() != "cpu":
         return False
     return not any(isinstance(a, Tracer) for a in leaves) and mesh_of(trees) is None
+
+
+def size_of_chunks(size: int, chunk: int) -> int:
+    """How many members run at a time: `chunk`, or fewer where few chunks would leave a core without work.
+
+    A large population keeps to `chunk`, so that one of another size needs no compilation.
+    """
+    workers = cores()
+    rounds = -(-size // (chunk * workers))
+    if rounds > 4 or size < workers * LEAST:
+        return chunk
+    return min(chunk, -(-size // (rounds * workers)))
 
 
 def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[..., None]) -> Any:

@@ -1,7 +1,8 @@
 """One attempted step of every lane: how far it may go, what came out, whether it counts, what is next.
 
 A step is refused where its error is beyond the tolerance, where the stiffness changes too much within it, where a rate
-is not finite, and where a sample lies on a curve that is not to be trusted. Used by the loop in `stiff.py`.
+is not finite, where it passes a bound that the exact solution does not, and where a sample lies on a curve that is not
+to be trusted. Used by the loop in `stiff.py`.
 """
 
 import dataclasses
@@ -39,10 +40,12 @@ class Equations:
     """What is solved, of one lane: M dy/dt = rate(member, y, v) with M = mass(member), (n, n); None for the identity.
 
     M may be singular as long as the rows without mass determine the rest (index 1); y0 must then obey them.
+    bounds: of each state, where its exact solution lives; None if there are none.
     """
 
     rate: Rate
     mass: Callable[[Any], Array] | None = None
+    bounds: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +110,8 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
     growth, over = _changes(equations, axes)(members, lanes.slopes, found, step.y - y, h, segment.slope)
     growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
-    over = jnp.where(starting[None], jnp.zeros_like(over), over)
+    outside = _outside(equations.bounds, y, step.y, found.rate)
+    over = jnp.where(starting[None], jnp.zeros_like(over), over + outside)
     error = lax.stop_gradient(jnp.max((jnp.abs(step.error) + over) / allowed, axis=0))
     finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
     error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
@@ -180,6 +184,21 @@ def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Arra
         return growth, ramp_error(before, after, moved, h, slope, mass)
 
     return jax.vmap(each, in_axes=(axes, -1, -1, -1, 0, 0), out_axes=(0, -1))
+
+
+def _outside(bounds: Any, before: Array, after: Array, rate: Array) -> Array:
+    """How much farther beyond its bounds a step has led each state, where the rate there does not lead on.
+
+    An exact solution cannot have gone where the rate leads back. Where it leads on, the bounds are those of somebody
+    who did not expect this; then nothing is said against the step.
+    """
+    if bounds is None:
+        return jnp.zeros_like(after)
+    low, high = (jnp.asarray(b, after.dtype)[:, None] for b in zip(*bounds, strict=True))
+    beyond = lambda y: jnp.maximum(low - y, y - high)  # noqa: E731
+    more = jnp.maximum(beyond(after), 0.0) - jnp.maximum(beyond(before), 0.0)
+    leads_on = jnp.where(after > high, rate > 0, rate < 0)
+    return jnp.where(leads_on, jnp.zeros_like(more), jnp.maximum(more, 0.0))
 
 
 def _size(lanes: Lanes, segment: Segment) -> tuple[Array, Array]:

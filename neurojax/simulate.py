@@ -20,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from neurojax import _adjoint, _chunks, _diffrax, _lanes, langevin, stiff
+from neurojax._charts import Charts
 from neurojax._failure import checked
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
@@ -104,6 +105,7 @@ def _populate(members: Any, shared: Any, size: int | None, max_steps: int, gradi
         local = size // lie[0].shape[lie[1]]
         static = dict(size=local, max_steps=max_steps, gradient=gradient)
         return _chunks.on_all_devices(_parts, members, shared, lie, **static)
+    chunk = chunk if size is None else _chunks.size_of_chunks(size, chunk)
     if size is not None and _chunks.worthwhile(size, (members, shared), chunk):
         run = partial(_run, shared=shared, size=chunk, max_steps=max_steps, gradient=gradient)
         return _chunks.in_chunks(run, members, size, chunk, tell)
@@ -120,18 +122,21 @@ def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, 
     Returns:
         States (lanes, samples), steps and result codes (lanes,).
     """
-    lanes = jax.tree.leaves(x0)[0].shape[0]
-    _, unravel = ravel_pytree(jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), x0))
+    lanes, charts = jax.tree.leaves(x0)[0].shape[0], Charts(x0)
+    single = jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), x0)
+    _, unravel = ravel_pytree(single)
 
     def rate(member, y, v):
-        return ravel_pytree(member.rate(unravel(y), v))[0]
+        z = unravel(y)
+        return ravel_pytree(charts.motion(z, member.rate(charts.to_state(z), v)))[0]
 
-    flat = jax.vmap(lambda x: ravel_pytree(x)[0], out_axes=1)(x0)
+    flat = jax.vmap(lambda x: ravel_pytree(charts.to_line(x))[0], out_axes=1)(x0)
     how = stiff.control(lanes, flat.shape[0], max_steps, booked=gradient == "reverse")
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
     rtol, atol = tolerances
-    solution = integrate(_lanes.Equations(rate), members, axes, drive, flat, rtol, atol, how)
-    return jax.vmap(jax.vmap(unravel))(solution.y), solution.steps, solution.code
+    equations = _lanes.Equations(rate, bounds=charts.bounds([a.size for a in jax.tree.leaves(single)]))
+    solution = integrate(equations, members, axes, drive, flat, rtol, atol, how)
+    return charts.to_state(jax.vmap(jax.vmap(unravel))(solution.y)), solution.steps, solution.code
 
 
 def _parts(people: Any, shared: Any, size: int | None, max_steps: int, gradient: str) -> Any:

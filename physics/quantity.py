@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from physics.units import dimension
 
 T = TypeVar("T")
-Scale = Literal["log", "linear"]
+Scale = Literal["log", "linear", "logit"]
 Param = Float[Array, "..."]
 """A parameter: a scalar, or an array with leading axes for a population."""
 
@@ -49,8 +49,8 @@ class Quantity:
             raise ValueError(f"bounds {self.bounds} must be finite and increasing: every fit needs a finite box.")
         if self.scale == "log" and lo * hi <= 0:
             raise ValueError(f"scale='log' needs bounds of one sign without zero, got {self.bounds}.")
-        if self.scale not in ("log", "linear"):
-            raise ValueError(f"scale must be 'log' or 'linear', got {self.scale!r}.")
+        if self.scale not in ("log", "linear", "logit"):
+            raise ValueError(f"scale must be 'log', 'linear' or (of a state) 'logit', got {self.scale!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,29 +107,36 @@ def quantity(
         default: value in the SI unit `unit`; must lie inside `bounds`.
         unit: SI unit in plain text (`"V"`, `"m/s"`, `"A/(m2 K2)"`, `"1"`); energies may be in eV.
         bounds: finite box in which an optimiser may look and the model is finite.
-        scale: `"log"` for positive (or negative) numbers known by their order of magnitude.
+        scale: `"log"` for positive (or negative) numbers known by their order of magnitude, else `"linear"`.
         doc: one sentence. source: where the value comes from (DOI, or "recalled", "chosen").
         free: whether `fit` may vary it by default.
 
     Raises:
-        ValueError: on bounds that are not finite and increasing, or a default outside of them.
+        ValueError: on bounds that are not finite and increasing, a default outside of them, or a wrong scale.
     """
+    if scale == "logit":
+        raise ValueError("scale='logit' is for states; a parameter is 'log' or 'linear'.")
     declaration = Quantity(unit, (float(bounds[0]), float(bounds[1])), scale, doc, source, free)
     if not declaration.bounds[0] <= default <= declaration.bounds[1]:
         raise ValueError(f"default {default} {unit} lies outside its own bounds {bounds}.")
     return eqx.field(default=default, converter=_to_array, metadata={"quantity": declaration})
 
 
-def state_variable(bounds: tuple[float, float], *, unit: str = "1", doc: str = "") -> Any:
+def state_variable(bounds: tuple[float, float], *, unit: str = "1", scale: Scale = "linear", doc: str = "") -> Any:
     """A dataclass field for one state variable, of order one.
 
     Args:
         bounds: where it physically lives, in `unit` (seldom other than "1"). doc: one sentence.
+        scale: what the solver integrates: the state itself, its logarithm ("log"), or the logarithm of its distances
+            from both bounds ("logit"). For states that approach a bound exponentially and never reach it: their
+            error is then relative to the distance, and no step can pass the bound.
 
     Raises:
-        ValueError: on bounds that are not finite and increasing.
+        ValueError: on bounds that are not finite and increasing; for "log" they must be positive.
     """
-    declaration = Quantity(unit, (float(bounds[0]), float(bounds[1])), "linear", doc)
+    declaration = Quantity(unit, (float(bounds[0]), float(bounds[1])), scale, doc)
+    if scale == "log" and declaration.bounds[0] <= 0:
+        raise ValueError(f"scale='log' of a state needs positive bounds, got {declaration.bounds}.")
     return eqx.field(metadata={"quantity": declaration})
 
 
@@ -167,6 +174,11 @@ def parameters(module: Any) -> dict[str, Parameter]:
         if declaration is not None:
             found[_name(path)] = Parameter(_name(path), value, declaration)
     return found
+
+
+def declarations(module: Any) -> list[Quantity | None]:
+    """What is declared of each leaf of `module`, in the order of its leaves; None where nothing is."""
+    return [_declaration(module, path) for path, _ in jtu.tree_flatten_with_path(module)[0]]
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
