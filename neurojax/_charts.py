@@ -2,8 +2,8 @@
 
     linear   z = x                       log   z = ln x                  logit   z = ln((x - lo)/(hi - x))
 
-In z a state that approaches its bound exponentially moves evenly, its error is relative to the distance, and no step can
-pass the bound. Within 1e-30 of the range from a bound the motion in z is slowed down, where x no longer tells it.
+In z a state that approaches its bound exponentially moves evenly, its error is relative to the distance, and no step
+can pass the bound. Within 1e-30 of the range from a bound the motion in z is slowed down, where x no longer tells it.
 """
 
 from collections.abc import Sequence
