@@ -19,6 +19,10 @@ REJECTED, ACCEPTED, ENDED, START = 0, 1, 2, 3
 """What became of a row: nothing, a step, a step that ended its segment, a look at the slopes (first, after a jump)."""
 
 
+AT_ONCE = 2**15
+"""Samples of all lanes up to which they are read together: there a loop costs more, beyond it keeps to the cache."""
+
+
 class Samples(NamedTuple):
     """tau: time of each sample since the knot before it, (S,) or (lanes, S); due: the same, early by rounding.
 
@@ -125,6 +129,8 @@ def reached(page: Page, count: Array, total: int) -> Array:
 def collect(at: Samples, page: Page, count: Array, out: Array) -> Array:
     """The states (S, n, lanes) with those filled in that lie in this page."""
     rows, s, after = reached(page, count, out.shape[0]), page.s[0], page.s[count]
+    if rows.size <= AT_ONCE:
+        return _at_once(at, page, rows, s, after, out)
 
     def one(j, carry):
         row, out = carry
@@ -135,6 +141,14 @@ def collect(at: Samples, page: Page, count: Array, out: Array) -> Array:
 
     begin = jnp.full_like(s, -1)
     return lax.fori_loop(jnp.min(s), jnp.max(after), one, (begin, out))[1]
+
+
+def _at_once(at: Samples, page: Page, rows: Array, s: Array, after: Array, out: Array) -> Array:
+    """`collect` without a loop over the samples."""
+    rows, j = lax.cummax(jnp.maximum(rows, 0), axis=0), jnp.arange(out.shape[0], dtype=jnp.int32)
+    values = jax.vmap(lambda row, j: value_at(*lookup(page, row), tau_of(at, j)))(rows, j)
+    here = (j[:, None] >= s[None]) & (j[:, None] < after[None])
+    return jnp.where(here[:, None], values, out)
 
 
 def lookup(page: Page, row: Array) -> tuple[Array, Array, Array]:

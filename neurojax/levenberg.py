@@ -24,6 +24,8 @@ Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 WORTH = 1e-3
 """Gain of chi2/2 not worth another step."""
+ROUGHLY = 1e-4
+"""The same in parts of the cost, where the search is only to find the valley and another follows (the robust loss)."""
 OUTLIER = 3.0
 """c of the robust loss, in standard deviations."""
 FLAT = 6.0
@@ -74,7 +76,8 @@ def begin(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> State:
 def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = np.inf, race: bool = False) -> State:
     """One trial step of every active start; the others are not evaluated.
 
-    With `race` a start that creeps far behind one that has ended is given up, as all of them are simulated together.
+    With `race` a start that creeps far behind one that has ended is given up, as all of them are simulated together,
+    and so is one that has met the best (`_met`), as it would only go the same way.
     A start ends when neither the step nor its prediction gains more than is worth having: a thousandth of a unit
     of chi2/2 is a thirtieth of a standard deviation, and rounding hides less than a millionth of the cost.
     """
@@ -93,7 +96,7 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     gain = np.clip(drop / np.maximum(predicted, 1e-300), -10, 10)
     shrink = np.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
     small = np.max(np.abs(step), axis=1) < 1e-7
-    worth = np.maximum(WORTH, 1e-6 * state.cost)
+    worth = np.maximum(WORTH, (1e-6 if np.isinf(c) else ROUGHLY) * state.cost)
     still = (better & (drop <= worth) & (predicted <= 10 * worth)) | (~better & (predicted <= 1e-3 * worth))
     new = State(
         np.where(better[:, None], trial, state.theta),
@@ -109,8 +112,18 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     if race:
         lowest = np.min(new.cost[~new.active], initial=np.inf)
         creeps = np.where(better, drop, predicted) < CREEPING * new.cost
-        new.active &= ~(creeps & (new.cost > BEHIND * lowest))
+        new.active &= ~(creeps & (new.cost > BEHIND * lowest)) & ~_met(new, frozen)
     return new
+
+
+def _met(state: State, frozen: np.ndarray) -> np.ndarray:
+    """Which starts are where the best is: as good, and by the curvature of both within a standard deviation of it."""
+    best = state.best()
+    away = np.where(frozen, 0.0, state.theta - state.theta[best])
+    far = np.einsum("sp,spq,sq->s", away, state.hessian + state.hessian[best], away)
+    near = (far <= 1.0) & (state.cost <= state.cost[best] + max(0.5, 1e-3 * state.cost[best]))
+    near[best] = False
+    return near
 
 
 def _steps(state: State, frozen: np.ndarray) -> np.ndarray:

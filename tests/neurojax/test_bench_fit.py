@@ -22,6 +22,7 @@ def test_the_same_fit_on_diffrax():
     assert second.our_error == pytest.approx(second.other_error, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_powell_on_pulses(tmp_path, monkeypatch):
     """A made-up sequence in the format of the measured one, from two starts, of which Powell is given one."""
     monkeypatch.setattr(_bench_fit, "STARTS", 2)

@@ -29,20 +29,6 @@ def words(found: gradient_campaign.Verdict) -> str:
     return "; ".join(told)
 
 
-def compared(found: gradient_campaign.Verdict, group: str) -> int:
-    """Draws of which something is known."""
-    return int(np.sum(~np.isnan(found.gap[group]))) - len(found.unclear(group))
-
-
-def test_derivatives_of_a_few_draws():
-    """Of one device, in forward mode, as most of this is compiling; `test_stiff.py` has reverse mode."""
-    found = gradient_campaign.campaign(devices()["GapRram"](), 8, seed=31, chunk=4, mirrored=False)
-    assert not words(found)
-    assert not found.code.any()
-    assert [compared(found, group) for group in ("state", "charge", "energy")] == [8, 8, 8]
-    assert compared(found, "time") >= 2
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", devices() if ASKED else USUALLY)
 def test_derivatives_of_many_draws(name):

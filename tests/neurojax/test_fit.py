@@ -213,6 +213,7 @@ def test_ranking_prefers_the_model_behind_the_data(trace):
     assert "Resistor" in repr(table)
 
 
+@pytest.mark.slow  # diffrax compiles for long
 def test_the_same_fit_by_a_solver_of_diffrax():
     """Both solvers keep to their tolerance, so the minima differ by far less than the noise."""
     options = dict(free=("i_0", "g_0"), n_starts=1, progress=False)
