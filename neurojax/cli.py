@@ -144,10 +144,11 @@ def bench(
             text = f"{r.case:<40} {r.ratio:>8.3g} {r.other}{errors}{note}"
             if not as_json:
                 out.print(text, highlight=False, soft_wrap=True)
+            if into:
+                # After each row, so that a run that is broken off leaves what it has found.
+                insert(into, name, table(rows))
         if as_json:
             print(json.dumps([dataclasses.asdict(r) for r in rows], indent=2))
-        if into:
-            insert(into, name, table(rows))
 
 
 if __name__ == "__main__":
