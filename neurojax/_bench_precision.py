@@ -107,5 +107,7 @@ def current(record: Any) -> np.ndarray:
 def error(found: np.ndarray, reference: np.ndarray) -> float:
     """Mean difference of two currents in decades, down to a millionth of the largest; of those that are done."""
     found, reference = np.atleast_2d(found), np.atleast_2d(reference)[: len(np.atleast_2d(found))]
+    if not np.isfinite(found).any():
+        return float("nan")
     floor = 1e-6 * np.abs(reference).max()
     return float(np.nanmean(np.abs(np.arcsinh(found / floor) - np.arcsinh(reference / floor))) / np.log(10))
