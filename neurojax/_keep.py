@@ -17,6 +17,8 @@ from neurojax._rodas import held
 
 SHORT = 4
 """Cheap operations in a row that may be done twice."""
+MOVING = -(2**60)
+"""Cost of what is never kept."""
 CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint")
 FREE = (
     "broadcast_in_dim",
@@ -39,12 +41,26 @@ def kept(function: Callable[..., Any], short: int = SHORT) -> Callable[..., Any]
     """`function` of arrays (trees), with what it would compute in several loops computed in one."""
 
     def calm(*args: Any) -> Any:
-        closed, shape = jax.make_jaxpr(function, return_shape=True)(*args)
-        values = [(a, 0) for a in jax.tree.leaves(args)]
-        found = _walk(closed.jaxpr, [(c, 0) for c in closed.consts], values, short)
-        return jax.tree.unflatten(jax.tree.structure(shape), [a for a, _ in found])
+        return _calmly(function, args, [(a, 0) for a in jax.tree.leaves(args)], short)
 
     return calm
+
+
+def kept_along(function: Callable[..., Any], short: int = SHORT) -> Callable[..., Any]:
+    """`kept` of function(still, moving), but for what depends on `moving`: of these there are many, and each is
+    large, so that to compute them twice is cheaper than to write them down."""
+
+    def calm(still: Any, moving: Any) -> Any:
+        values = [(a, 0) for a in jax.tree.leaves(still)] + [(a, MOVING) for a in jax.tree.leaves(moving)]
+        return _calmly(function, (still, moving), values, short)
+
+    return calm
+
+
+def _calmly(function: Callable[..., Any], args: Any, values: Sequence[Any], short: int) -> Any:
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(*args)
+    found = _walk(closed.jaxpr, [(c, 0) for c in closed.consts], values, short)
+    return jax.tree.unflatten(jax.tree.structure(shape), [a for a, _ in found])
 
 
 def _walk(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], short: int) -> list[tuple[Any, int]]:
@@ -70,6 +86,7 @@ def _walk(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], short: int) ->
         else:
             cost = sum(c for _, c in given) + 1 if name in CHEAP else max((c for _, c in given), default=0)
             cost = cost if (name in CHEAP or name in FREE) and not _ends_dear(eqn) else 0
+            cost = MOVING if any(c == MOVING for _, c in given) else cost
             out = [(a, cost) for a in _bound(eqn, [a for a, _ in given])]
         for var, (value, cost) in zip(eqn.outvars, out, strict=True):
             write(var, value, cost)

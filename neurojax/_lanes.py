@@ -15,7 +15,18 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax._drive import Segment, Track, over_ports, pick, pieces, segment_at
-from neurojax._rodas import Slopes, Step, curve_error, ramp_error, rodas4, slopes, stiffness_growth
+from neurojax._rodas import (
+    Slopes,
+    Step,
+    bare_slopes,
+    curve_error,
+    held,
+    ramp_error,
+    rodas4,
+    slopes,
+    stiffness_growth,
+)
+from neurojax._rows import over_lanes
 from neurojax._samples import Samples, passed
 
 RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
@@ -149,18 +160,17 @@ def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tupl
     ends a segment, which ends there whatever its start. States have the lane axis last, everything else first.
     """
 
-    def each(member, at, y, v, slope, h, slow):
+    def each(rows, member, at, y, v, slope, h, slow):
         mass = None if equations.mass is None else equations.mass(member)
         # Algebraic unknowns have no flow along which an event could be shifted.
         slow = slow if mass is None else jnp.zeros_like(slow)
-        rate = lambda y, v: equations.rate(member, y, v)  # noqa: E731
-        return rodas4(rate, at, y, v, slope, h, slow, mass, unroll=how.unroll)
+        return rodas4(rows(equations.rate, member), at, y, v, slope, h, slow, mass, unroll=how.unroll)
 
     def whole(members, segment, y, tau, part, end, at):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = jax.vmap(each, in_axes=(axes, -1, -1, 0, 0, 0, 0), out_axes=-1)
+        step = over_lanes(each, (axes, -1, -1, 0, 0, 0, 0), -1, how.unroll)
         return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
 
     return whole
@@ -169,10 +179,16 @@ def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tupl
 def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Slopes]:
     """`slopes` of all lanes: (members, y, v) -> Slopes."""
 
-    def each(member, y, v):
+    def bare(member, y, v):
+        return bare_slopes(lambda y, v: equations.rate(member, y, v), y, v)
+
+    def each(rows, member, y, v):
+        # A row of each derivative to the state is worth while where there is one state.
+        if how.unroll and y.shape[0] == 1:
+            return Slopes(*map(held, rows(bare, member)(y, v)))
         return slopes(lambda y, v: equations.rate(member, y, v), y, v, unroll=how.unroll)
 
-    return jax.vmap(each, in_axes=(axes, -1, 0), out_axes=-1)
+    return over_lanes(each, (axes, -1, 0), -1, how.unroll)
 
 
 def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Array]]:

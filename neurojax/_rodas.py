@@ -101,14 +101,18 @@ def slopes(rate: Rate, y: Vector, v: Array, *, unroll: bool = False) -> Slopes:
     """The rate and its derivatives: by forward mode, or row by row in reverse mode (`unroll` as in `rodas4`)."""
     n, ports = y.shape[0], v.size
     if unroll:
-        first, pull = jax.vjp(rate, y, v)
-        rows = [pull(jnp.asarray(e, y.dtype)) for e in np.eye(n)]
-        by_y, by_v = jnp.stack([r[0] for r in rows]), jnp.stack([r[1].reshape(-1) for r in rows])
-        return Slopes(held(first), held(by_y), held(by_v))
+        return Slopes(*map(held, bare_slopes(rate, y, v)))
     first, linear = jax.linearize(rate, y, v)
     basis = jnp.eye(n + ports, dtype=y.dtype)
     columns = jax.vmap(lambda e: linear(e[:n], e[n:].reshape(v.shape)), out_axes=1)(basis)
     return Slopes(first, columns[:, :n], columns[:, n:])
+
+
+def bare_slopes(rate: Rate, y: Vector, v: Array) -> Slopes:
+    """`slopes` row by row, none of it `held`, so that it may be differentiated in reverse."""
+    first, pull = jax.vjp(rate, y, v)
+    rows = [pull(jnp.asarray(e, y.dtype)) for e in np.eye(y.shape[0])]
+    return Slopes(first, jnp.stack([r[0] for r in rows]), jnp.stack([r[1].reshape(-1) for r in rows]))
 
 
 def rodas4(

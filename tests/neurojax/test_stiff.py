@@ -242,3 +242,50 @@ def test_pages_that_are_turned_change_nothing():
     small, large = (jax.value_and_grad(loss)(member, rows) for rows in (64, 1024))
     for a, b in zip(jax.tree.leaves(small), jax.tree.leaves(large), strict=True):
         assert float(a) == pytest.approx(float(b), rel=1e-12)
+
+
+def bent(member, y, v):
+    """One state, driven; not linear in anything."""
+    speed, gain = member
+    return speed * jnp.sinh(gain * v[None] - y**3)
+
+
+@pytest.mark.parametrize("case", ["one state", "two states", "algebraic"])
+def test_derivatives_of_many_lanes_are_those_of_few(case):
+    """Where the rate is linearised to rows, along members (shared and not), voltages and starts."""
+    equations, axes, member, n = {
+        "one state": (_lanes.Equations(bent), (0, None), ([3.0, 20.0], 0.7), 1),
+        "two states": (_lanes.Equations(oscillator), (0, None), ([5.0, 20.0], 0.7), 2),
+        "algebraic": (_lanes.Equations(divider, weights), (0, None, None), ([2.0, 1.5], 0.3, 0.4), 2),
+    }[case]
+    member = tuple(jnp.asarray(a) for a in member)
+    drive, y0 = wave((0.0, 0.0), (0.7, 1.5), (2.0, 0.2), samples=[0.3, 0.9, 1.9]), jnp.zeros((n, 2))
+
+    def loss(inputs, unroll):
+        member, v, y0 = inputs
+        how = _lanes.Control(2**12, 64, unroll)
+        here = stiff.Drive(drive.t, v, drive.ts)
+        found = stiff.integrate(equations, member, axes, here, y0, jnp.asarray(1e-7), ATOL, how)
+        return jnp.sum(jnp.sin(found.y), axis=(1, 2))
+
+    inputs = member, drive.v, y0
+    few, many = (jax.jacfwd(loss)(inputs, unroll) for unroll in (False, True))
+    for a, b in zip(jax.tree.leaves(few), jax.tree.leaves(many), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
+
+
+def test_second_derivatives_of_many_lanes():
+    """Forward mode over either mode, where the rate is linearised to rows."""
+    drive = wave((0.0, 0.0), (0.7, 1.5), samples=[0.3, 0.7])
+
+    def loss(speed, unroll, by):
+        member, how = (speed * jnp.asarray([1.0, 5.0]), jnp.asarray(0.7)), _lanes.Control(2**10, 64, unroll)
+        found = by(_lanes.Equations(bent), member, (0, None), drive, jnp.zeros((1, 2)), jnp.asarray(1e-7), ATOL, how)
+        return jnp.sum(jnp.sin(found.y))
+
+    second = jax.jacfwd(jax.jacfwd(loss))(3.0, False, stiff.integrate)
+    for over in (
+        jax.jacfwd(jax.jacfwd(loss))(3.0, True, stiff.integrate),
+        jax.jacfwd(jax.grad(loss))(3.0, True, _adjoint.integrate),
+    ):
+        assert float(over) == pytest.approx(float(second), rel=1e-7)
