@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array
 
 from neurojax import _bench_c, _bench_ngspice, _bench_precision, _bench_scipy
-from neurojax._bench_precision import MOST_STEPS, TOLERANCE, current, error, options
+from neurojax._bench_precision import MOST_STEPS, TOLERANCE, current, error, options, sharp
 from neurojax._chunks import cores
 from neurojax.bench import PATIENCE, Row, in_turn, population, waveforms
 from neurojax.catalogue import device_named
@@ -56,7 +56,7 @@ def _against_diffrax(case: str, device: AbstractDevice, wave: Waveform, ts: Arra
     ours = lambda: current(simulate(members, wave, **options(ts, rtol)))  # noqa: E731
     solver = diffrax.Kvaerno5()
     how = options(ts, rtol, solver=solver, max_steps=MOST_STEPS)
-    reference = current(simulate(members, wave, **options(ts, 1e-10)))
+    reference = current(simulate(members, wave, **sharp(ts)))
     ratio, mine, theirs = in_turn(ours, lambda: current(simulate(members, wave, **how)))
     failed = int(np.sum(~np.isfinite(theirs).all(axis=1)))
     note = f"at least: {failed} of theirs not done after {MOST_STEPS} steps" if failed else ""
@@ -75,7 +75,7 @@ def _single_precision(case: str, device: AbstractDevice, wave: Waveform, ts: Arr
     """Ours in float32 beside ours in float64."""
     double = population(device, n)
     single = jax.tree.map(lambda a: a.astype(jnp.float32), (double, wave, ts))
-    reference = current(simulate(double, wave, **options(ts, 1e-10)))
+    reference = current(simulate(double, wave, **sharp(ts)))
     ours = lambda: current(simulate(single[0], single[1], **options(single[2], TOLERANCE)))  # noqa: E731
     other = lambda: current(simulate(double, wave, **options(ts, TOLERANCE)))  # noqa: E731
     ratio, mine, theirs = in_turn(ours, other)
@@ -87,7 +87,7 @@ def _one_by_one(case: str, device: AbstractDevice, wave: Waveform, ts: Array) ->
     n = 2048
     members = population(device, n)
     one = with_values(device, {k: p.value[0] for k, p in parameters(members).items() if p.value.ndim})
-    reference = current(simulate(one, wave, **options(ts, 1e-10)))
+    reference = current(simulate(one, wave, **sharp(ts)))
     ours = lambda: current(simulate(members, wave, **options(ts, TOLERANCE)))  # noqa: E731
     for method, note in (("LSODA", "with Radau for a piece on which it gives up"), ("Radau", "")):
         alone = lambda method=method: _bench_scipy.run(one, wave, ts, method, TOLERANCE)  # noqa: E731
