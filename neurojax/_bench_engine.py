@@ -31,7 +31,7 @@ MANY = 10_000
 
 
 def rows() -> Iterator[Row]:
-    """All comparisons; about half an hour on two cores."""
+    """All comparisons; an hour or more on two cores."""
     # First, as the memory of a process never shrinks again.
     yield from _scaling()
     yield _first_call("GapRram")

@@ -131,14 +131,14 @@ class Verdict(NamedTuple):
         return np.setdiff1d(np.flatnonzero(self.modes[group] > MIRROR), self.torn(group))
 
 
-def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 25, mirrored: bool = True) -> Verdict:
-    """Of `size` draws, a multiple of `chunk`; lanes of about as many steps run together. mirrored: in both modes."""
+def campaign(device: AbstractDevice, size: int, seed: int, chunk: int = 25) -> Verdict:
+    """Of `size` draws, a multiple of `chunk`; lanes of about as many steps run together."""
     given, name = problem(device, size, seed), next(iter(parameters(device.init(Environment()))))
     first = _first_look(given, name, size, chunk)
     order = np.argsort(first.steps + np.where(first.code != 0, 10**9, 0), kind="stable")
     parts = []
     for lanes in order.reshape(-1, chunk):
-        parts.append(_compare(take(given, lanes), take(first, lanes), name, seed, mirrored))
+        parts.append(_compare(take(given, lanes), take(first, lanes), name, seed))
     back = np.argsort(order)
     return jax.tree.map(lambda *a: np.concatenate(a)[back], *parts)
 
@@ -205,7 +205,7 @@ class Judged(NamedTuple):
         return {n: self.gap[n] > np.maximum(TOLERANCE, 10 * self.doubt[n]) for n in GROUPS}
 
 
-def _compare(given: Problem, first: Answer, name: str, seed: int, mirrored: bool) -> Verdict:
+def _compare(given: Problem, first: Answer, name: str, seed: int) -> Verdict:
     judged = _judged(given, first, name, RTOL)
     gap, doubt, asked, asked_for, out = judged
     wrong, coarse = judged.wrong(), np.zeros(len(out), bool)
@@ -215,10 +215,7 @@ def _compare(given: Problem, first: Answer, name: str, seed: int, mirrored: bool
         gap = {n: np.where(again[n], finer.gap[n], gap[n]) for n in GROUPS}
         doubt = {n: np.where(again[n], finer.doubt[n], doubt[n]) for n in GROUPS}
         coarse = np.any(list(again.values()), axis=0)
-    mirror = shaken = modes = rounding = {n: np.full(len(out), np.nan) for n in GROUPS}
-    apart = out
-    if mirrored:
-        mirror, shaken, modes, rounding, apart = _mirrored(given, asked, name, asked_for, seed)
+    mirror, shaken, modes, rounding, apart = _mirrored(given, asked, name, asked_for, seed)
     return Verdict(gap, doubt, coarse, mirror, shaken, modes, rounding, apart, first.steps, np.where(out, 1, 0))
 
 

@@ -33,6 +33,12 @@ def test_a_population_below_a_chunk_is_one_run():
     assert _chunks.worthwhile(33, members(33), 32)
 
 
+def test_few_chunks_are_shared_evenly_among_the_cores(monkeypatch):
+    monkeypatch.setattr(_chunks, "cores", lambda: 2)
+    sizes = {n: _chunks.size_of_chunks(n, 1024) for n in (300, 511, 1000, 3000, 10_000, 1_000_000)}
+    assert sizes == {300: 1024, 511: 1024, 1000: 500, 3000: 750, 10_000: 1024, 1_000_000: 1024}
+
+
 def test_gradients_of_a_population_larger_than_a_chunk():
     """Traced, a population is one run."""
 

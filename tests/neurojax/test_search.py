@@ -54,6 +54,17 @@ def test_a_start_that_creeps_far_behind_is_given_up():
     assert steps(race=True) < steps(race=False)
 
 
+def test_a_start_that_has_met_the_best_is_given_up():
+    """Of three, one lies a tenth of a deviation beside the best, one many: only the first of them has met it."""
+    hessian = np.broadcast_to(np.diag([1.0, 4.0]), (3, 2, 2))
+    theta, none = np.asarray([[0.0, 0.0], [0.1, 0.0], [0.0, 5.0]]), np.zeros((3, 2))
+    ones = np.ones(3)
+    state = levenberg.State(theta, np.asarray([10.0, 10.1, 10.1]), none, hessian, ones, ones, ones > 0)
+    assert levenberg._met(state, FREE).tolist() == [False, True, False]
+    worse = levenberg.State(theta, np.asarray([10.0, 12.0, 10.1]), none, hessian, ones, ones, ones > 0)
+    assert not levenberg._met(worse, FREE).any()
+
+
 @pytest.mark.parametrize("at", [-11.5, -levenberg.LIMIT])
 def test_a_parameter_at_its_bound_does_not_stop_the_others(at):
     """Residuals theta_0 - 1 and 1 + sigmoid(theta_1): the second wants an enormous step of theta_1, in vain."""
