@@ -46,21 +46,36 @@ class Row:
 REPEATS = 5
 
 
-def in_turn(ours: Callable[[], Any], other: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, Any, Any]:
-    """Median time of `other` over that of `ours`, called alternately after one call of each, and what those gave.
+def in_turn(
+    ours: Callable[[], Any],
+    other: Callable[[], Any],
+    repeats: int = REPEATS,
+    warm: Callable[[], Any] | None = None,
+) -> tuple[float, Any, Any]:
+    """Median time of `other` over that of `ours`, called alternately when both are compiled, and what those gave.
 
-    Less often than `repeats` where that would take longer than `PATIENCE`.
+    Less often than `repeats` where that would take longer than `PATIENCE`. warm: compiles both; else each is called
+    once more.
     """
-    answers = ours(), other()
+    if warm is None:
+        ours(), other()
+    else:
+        warm()
+    answers: list[Any] = [None, None]
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for k, run in enumerate((ours, other)):
             began = time.perf_counter()
-            run()
+            answers[k] = run()
             seconds[k].append(time.perf_counter() - began)
         if sum(seconds[0] + seconds[1]) > PATIENCE:
             break
-    return statistics.median(seconds[1]) / statistics.median(seconds[0]), *answers
+    return statistics.median(seconds[1]) / statistics.median(seconds[0]), answers[0], answers[1]
+
+
+def first(members: AbstractDevice, n: int) -> AbstractDevice:
+    """The first n of a population."""
+    return with_values(members, {k: p.value[:n] for k, p in parameters(members).items() if p.value.ndim})
 
 
 def population(device: AbstractDevice, n: int, seed: int = 0) -> AbstractDevice:
