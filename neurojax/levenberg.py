@@ -7,8 +7,14 @@ resumed. Damping follows Nielsen: mu shrinks by the gain ratio of the step.
 A loss may be robust: sum (c^2/2) log(1 + r^2/c^2) instead of r.r/2, by weights 1/(1 + r^2/c^2). Where a device
 switches abruptly, one sample on the wrong side of the switching would otherwise outweigh all the others.
 
-H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (1999); K. Madsen, H. B. Nielsen
-and O. Tingleff, Methods for non-linear least squares problems (2004).
+Valleys of sloppy models are narrow and curved, and a straight step leads out of them; so a step is bent by half the
+acceleration -(H + mu D)^-1 J^T r''(d, d), of which the second derivative along the step d comes free from the step
+before, d': r''(d', d) = (J - J') d to first order, J' being the Jacobian before it, times the part of d that goes on
+along d'. (Transtrum and Sethna take it from one more evaluation; that gains as much, and costs it.)
+
+M. K. Transtrum, B. B. Machta and J. P. Sethna, Geometry of nonlinear least squares, Phys. Rev. E 83, 036701 (2011),
+10.1103/PhysRevE.83.036701; H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (1999); K. Madsen,
+H. B. Nielsen and O. Tingleff, Methods for non-linear least squares problems (2004).
 """
 
 import dataclasses
@@ -30,18 +36,26 @@ OUTLIER = 3.0
 """c of the robust loss, in standard deviations."""
 FLAT = 6.0
 """|theta| beyond which a parameter is within a four-hundredth of its range (or of its decades) of a bound."""
+BENT = 0.75
+"""Largest acceleration in parts of the step; beyond it the second order says nothing."""
 BEHIND, CREEPING = 2.0, 3e-3
 """How many times the cost of a finished start, and at which gain per step, another is given up."""
 
 
 @dataclasses.dataclass
 class State:
-    """All starts of a search: what is carried from one iteration to the next (and saved)."""
+    """All starts of a search: what is carried from one iteration to the next (and saved).
+
+    jacobian is that at theta; turned: its product, transposed, with the Jacobian before the last step, `last`.
+    """
 
     theta: np.ndarray
     cost: np.ndarray
     gradient: np.ndarray
     hessian: np.ndarray
+    jacobian: np.ndarray
+    turned: np.ndarray
+    last: np.ndarray
     mu: np.ndarray
     grow: np.ndarray
     active: np.ndarray
@@ -51,8 +65,11 @@ class State:
         return int(np.argmin(self.cost))
 
 
-def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cost r.r/2 (or robust), gradient and Gauss-Newton Hessian of each start; infinite cost where it failed."""
+def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[np.ndarray, ...]:
+    """Cost r.r/2 (or robust), gradient, Gauss-Newton Hessian and Jacobian of each start; infinite cost where it failed.
+
+    Of a robust loss gradient, Hessian and Jacobian are those of the weighted residuals.
+    """
     r, jacobian = function(theta)
     bad = np.logical_not(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
     r, jacobian = np.where(bad[:, None], 0.0, r), np.where(bad[:, None, None], 0.0, jacobian)
@@ -63,14 +80,15 @@ def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[
         turned = np.swapaxes(jacobian, 1, 2)
         gradient, hessian = (turned @ r[:, :, None])[:, :, 0], turned @ jacobian
     bad |= ~(np.isfinite(cost) & np.isfinite(hessian).all(axis=(1, 2)))
-    return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian)
+    return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian), jacobian
 
 
 def begin(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> State:
-    cost, gradient, hessian = evaluate(function, theta, c)
+    cost, gradient, hessian, jacobian = evaluate(function, theta, c)
     starts = len(theta)
     # Relative to diag(H): 1e-2 trusts the quadratic model moderately from the start.
-    return State(theta, cost, gradient, hessian, np.full(starts, 1e-2), np.full(starts, 2.0), np.isfinite(cost))
+    damping = np.full(starts, 1e-2), np.full(starts, 2.0)
+    return State(theta, cost, gradient, hessian, jacobian, hessian, np.zeros_like(theta), *damping, np.isfinite(cost))
 
 
 def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = np.inf, race: bool = False) -> State:
@@ -81,15 +99,18 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     A start ends when neither the step nor its prediction gains more than is worth having: a thousandth of a unit
     of chi2/2 is a thirtieth of a standard deviation, and rounding hides less than a millionth of the cost.
     """
-    step = _steps(state, frozen)
+    straight, step = _steps(state, frozen)
     trial = np.clip(state.theta + step, -LIMIT, LIMIT)
-    step = trial - state.theta
+    straight, step = np.clip(state.theta + straight, -LIMIT, LIMIT) - state.theta, trial - state.theta
     todo = np.flatnonzero(state.active)
-    cost, gradient, hessian = np.full_like(state.cost, np.inf), state.gradient.copy(), state.hessian.copy()
+    fresh = [np.full_like(state.cost, np.inf), *map(np.copy, (state.gradient, state.hessian, state.jacobian))]
     if len(todo):
-        cost[todo], gradient[todo], hessian[todo] = evaluate(function, trial[todo], c)
-    slope = np.einsum("sp,sp->s", state.gradient, step)
-    predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", step, state.hessian, step)
+        for whole, part in zip(fresh, evaluate(function, trial[todo], c), strict=True):
+            whole[todo] = part
+    cost, gradient, hessian, jacobian = fresh
+    turned = np.swapaxes(jacobian, 1, 2) @ state.jacobian
+    slope = np.einsum("sp,sp->s", state.gradient, straight)
+    predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", straight, state.hessian, straight)
     with np.errstate(invalid="ignore"):
         drop = np.where(np.isfinite(cost), state.cost - cost, -np.inf)
     better = (drop > 0) & state.active
@@ -98,11 +119,18 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     small = np.max(np.abs(step), axis=1) < 1e-7
     worth = np.maximum(WORTH, (1e-6 if np.isinf(c) else ROUGHLY) * state.cost)
     still = (better & (drop <= worth) & (predicted <= 10 * worth)) | (~better & (predicted <= 1e-3 * worth))
+
+    def chosen(trial, old):
+        return np.where(better.reshape(-1, *[1] * (old.ndim - 1)), trial, old)
+
     new = State(
-        np.where(better[:, None], trial, state.theta),
-        np.where(better, cost, state.cost),
-        np.where(better[:, None], gradient, state.gradient),
-        np.where(better[:, None, None], hessian, state.hessian),
+        chosen(trial, state.theta),
+        chosen(cost, state.cost),
+        chosen(gradient, state.gradient),
+        chosen(hessian, state.hessian),
+        chosen(jacobian, state.jacobian),
+        chosen(turned, state.turned),
+        chosen(step, state.last),
         np.where(better, np.maximum(state.mu * shrink, 1e-12), np.minimum(state.mu * state.grow, 1e12)),
         np.where(better, 2.0, np.minimum(2 * state.grow, 1e6)),
         state.active,
@@ -126,18 +154,39 @@ def _met(state: State, frozen: np.ndarray) -> np.ndarray:
     return near
 
 
-def _steps(state: State, frozen: np.ndarray) -> np.ndarray:
-    """(H + mu diag H) step = -g for each start, frozen coordinates left alone, others held where the box ends."""
-    step = np.zeros_like(state.theta)
-    for k in np.flatnonzero(state.active):
+def _steps(state: State, frozen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H + mu diag H) step = -g for each start, straight and bent by its acceleration.
+
+    Frozen coordinates are left alone, others held where the box ends.
+    """
+    straight, bent = np.zeros_like(state.theta), np.zeros_like(state.theta)
+    for k in np.flatnonzero(state.active).tolist():
         h = state.hessian[k]
         d = np.diag(h)
         d = np.maximum(d, 1e-9 * max(np.max(d[~frozen], initial=0.0), 1e-12))
-        step[k] = _within(h + state.mu[k] * np.diag(d), state.gradient[k], state.theta[k], frozen)
+        damped = h + state.mu[k] * np.diag(d)
+        straight[k] = _within(damped, state.gradient[k], state.theta[k], frozen)
+        free = ~frozen & (np.abs(state.theta[k] + straight[k]) < LIMIT)
+        bent[k] = straight[k] + _acceleration(state, k, damped, d, straight[k], free)
     # A logit step above 3 crosses most of the box on trust in one Jacobian; in its flat ends it crosses nothing.
-    flat = (np.abs(state.theta) > FLAT) & (step * state.theta > 0)
-    size = np.max(np.where(flat, 0.0, np.abs(step)), axis=1, keepdims=True)
-    return step * np.minimum(1.0, 3.0 / np.maximum(size, 1e-300))
+    flat = (np.abs(state.theta) > FLAT) & (bent * state.theta > 0)
+    size = np.max(np.where(flat, 0.0, np.abs(bent)), axis=1, keepdims=True)
+    cut = np.minimum(1.0, 3.0 / np.maximum(size, 1e-300))
+    return straight * cut, bent * cut
+
+
+def _acceleration(
+    state: State, k: int, damped: np.ndarray, d: np.ndarray, step: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """By how much a step of start k is to be bent; zero where that is out of proportion, or no step has been taken."""
+    bend, last = np.zeros_like(step), state.last[k]
+    length = last @ (d * last)
+    if not (length > 0 and free.any()):
+        return bend
+    along = (step @ (d * last)) / length
+    curved = along * (state.hessian[k] - state.turned[k]) @ step
+    bend[free] = -0.5 * np.linalg.lstsq(damped[np.ix_(free, free)], curved[free], rcond=1e-14)[0]
+    return bend if 4 * (bend @ (d * bend)) <= BENT**2 * (step @ (d * step)) else np.zeros_like(step)
 
 
 def _within(h: np.ndarray, gradient: np.ndarray, theta: np.ndarray, frozen: np.ndarray) -> np.ndarray:

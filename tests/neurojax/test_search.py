@@ -31,7 +31,7 @@ def test_robust_loss_passes_over_an_outlier():
 
 def test_gradient_of_the_robust_loss():
     theta, h = np.asarray([[0.4, 1.5]]), 1e-5
-    _, gradient, _ = levenberg.evaluate(line, theta, levenberg.OUTLIER)
+    _, gradient, *_ = levenberg.evaluate(line, theta, levenberg.OUTLIER)
     for k in range(2):
         up, down = (levenberg.evaluate(line, theta + s * h * np.eye(2)[k], levenberg.OUTLIER)[0] for s in (1, -1))
         assert gradient[0, k] == pytest.approx((up[0] - down[0]) / (2 * h), rel=1e-6)
@@ -58,10 +58,11 @@ def test_a_start_that_has_met_the_best_is_given_up():
     """Of three, one lies a tenth of a deviation beside the best, one many: only the first of them has met it."""
     hessian = np.broadcast_to(np.diag([1.0, 4.0]), (3, 2, 2))
     theta, none = np.asarray([[0.0, 0.0], [0.1, 0.0], [0.0, 5.0]]), np.zeros((3, 2))
-    ones = np.ones(3)
-    state = levenberg.State(theta, np.asarray([10.0, 10.1, 10.1]), none, hessian, ones, ones, ones > 0)
+    ones, jacobian = np.ones(3), np.zeros((3, 5, 2))
+    rest = none, hessian, jacobian, hessian, none, ones, ones, ones > 0
+    state = levenberg.State(theta, np.asarray([10.0, 10.1, 10.1]), *rest)
     assert levenberg._met(state, FREE).tolist() == [False, True, False]
-    worse = levenberg.State(theta, np.asarray([10.0, 12.0, 10.1]), none, hessian, ones, ones, ones > 0)
+    worse = levenberg.State(theta, np.asarray([10.0, 12.0, 10.1]), *rest)
     assert not levenberg._met(worse, FREE).any()
 
 
@@ -82,6 +83,30 @@ def test_a_parameter_at_its_bound_does_not_stop_the_others(at):
     kept = levenberg.begin(function, np.asarray([[5.0, at]]))
     kept = levenberg.iterate(function, kept, frozen=np.asarray([False, True]))
     assert kept.theta[0, 1] == at and kept.theta[0, 0] < 3
+
+
+def test_a_step_bends_along_a_curved_valley(monkeypatch):
+    """Residuals 30 (theta_1 - theta_0^2), 1 - theta_0: from three starts a fifth fewer steps than straight ones."""
+
+    def banana(theta):
+        x, y = theta[:, 0], theta[:, 1]
+        one = np.ones_like(x)
+        jacobian = np.stack([np.stack([-60 * x, 30 * one], axis=1), np.stack([-one, 0 * one], axis=1)], axis=1)
+        return np.stack([30 * (y - x**2), 1 - x], axis=1), jacobian
+
+    def steps():
+        taken = 0
+        for start in ([-3.0, 9.0], [-1.2, 1.0], [-2.0, 4.0]):
+            state = levenberg.begin(banana, np.asarray([start]))
+            while state.active.any():
+                state = levenberg.iterate(banana, state, frozen=FREE)
+            assert state.theta[0] == pytest.approx([1.0, 1.0], abs=0.05)
+            taken += state.iteration
+        return taken
+
+    bent = steps()
+    monkeypatch.setattr(levenberg, "BENT", 0.0)
+    assert bent < 0.85 * steps()
 
 
 def test_islands_settle():
