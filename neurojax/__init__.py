@@ -11,6 +11,7 @@ if not hasattr(_physics, "AbstractDevice"):
         "A file or folder of yours named `physics` shadows it: rename it, or run from another folder."
     )
 
+from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
 from neurojax.bijection import Box as Box
 from neurojax.catalogue import describe as describe
 from neurojax.catalogue import device_named as device_named
@@ -49,3 +50,5 @@ from neurojax.waveform import rest as rest
 from neurojax.waveform import sampled as sampled
 from neurojax.waveform import staircase as staircase
 from neurojax.waveform import triangle as triangle
+
+_loops_in_one_piece()

@@ -1,0 +1,25 @@
+"""What XLA is told before it starts: loops over few devices become one function of machine code each.
+
+On a CPU XLA runs a program as a list of kernels and dispatches them one after the other, at up to a microsecond each. A
+step of one device is two hundred kernels of a few nanoseconds. XLA knows another way, by itself for loops that touch
+less than a kilobyte a turn: such a loop is one function. Up to a megabyte, which is some sixty devices, that is up to
+seven times faster, and compiles faster, too; beyond, each kernel has work for more than its dispatch.
+
+Nothing else about a program changes but the rounding of its last digits, and loops that multiply matrices, scatter or
+call libraries stay as they are. What XLA_FLAGS says already about this is left alone, so
+`XLA_FLAGS=--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024` has everything as it was. XLA reads
+its flags once, when it first computes something: after that an import of neurojax changes nothing.
+"""
+
+import os
+
+FLAG = "--xla_backend_extra_options"
+OPTION = "xla_cpu_small_while_loop_byte_threshold"
+BYTES = 2**20
+
+
+def loops_in_one_piece() -> None:
+    """Put the option into XLA_FLAGS, unless these have something of the kind."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if FLAG not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {FLAG}={OPTION}={BYTES}".strip()
