@@ -5,9 +5,11 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
@@ -133,9 +135,9 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     # The noise of a trace is itself an estimate: let the scatter of the residuals set its scale.
     held = np.abs(theta) > AT_BOUND
     cov_theta = identify.covariance(jacobian[fitted].T @ jacobian[fitted], held) * reduced
-    values, slope = _physical(problem.box, theta)
+    values, slope, ends = _physical(problem.box, theta, np.sqrt(np.diag(cov_theta)))
     covariance = slope[:, None] * cov_theta * slope[None, :]
-    estimates = _estimates(problem, theta, values, covariance, cov_theta)
+    estimates = _estimates(problem, theta, values, covariance, cov_theta, ends)
     model = model_values(problem, theta, r)
     unit, rms, of_range = _misfit(problem, fitted, model)
     _, held, held_of_range = _misfit(problem, ~fitted, model)
@@ -153,22 +155,27 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     return dataclasses.replace(fit, warnings=_warnings(fit))
 
 
-def _physical(box: Box, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values = np.asarray(box.to_physical(jnp.asarray(theta)), dtype=float)
+@eqx.filter_jit
+def _places(box: Box, theta: Array) -> Array:
+    return jax.vmap(box.to_physical)(theta)
+
+
+def _physical(box: Box, theta: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, their derivatives to theta, and the values at 1.96 deviations below and above, shape (2, p)."""
+    moved = 1.96 * np.minimum(std, 50.0)
+    values, *ends = np.asarray(_places(box, jnp.asarray([theta, theta - moved, theta + moved])), dtype=float)
     lower, upper, log = (np.asarray(a, dtype=float) for a in (box.lower, box.upper, box.log))
     s = 1 / (1 + np.exp(-theta))
     with np.errstate(invalid="ignore", divide="ignore"):
         span = np.where(log > 0, values * np.log(upper / lower), upper - lower)
-    return values, span * s * (1 - s)
+    return values, span * s * (1 - s), np.stack(ends)
 
 
-def _estimates(problem, theta, values, covariance, cov_theta) -> dict[str, Estimate]:
+def _estimates(problem, theta, values, covariance, cov_theta, ends) -> dict[str, Estimate]:
     std, std_theta = np.sqrt(np.diag(covariance)), np.sqrt(np.diag(cov_theta))
-    moved = 1.96 * np.diag(np.minimum(std_theta, 50.0))
-    ends = np.asarray(jax.vmap(problem.box.to_physical)(jnp.asarray(np.concatenate([theta - moved, theta + moved]))))
     found = {}
     for k, name in enumerate(problem.names):
-        lo, hi = float(ends[k, k]), float(ends[len(theta) + k, k])
+        lo, hi = float(ends[0, k]), float(ends[1, k])
         bounds = (float(problem.box.lower[k]), float(problem.box.upper[k]))
         found[name] = Estimate(
             name, float(values[k]), float(std[k]), (min(lo, hi), max(lo, hi)), problem.declared[k].unit, bounds,

@@ -6,14 +6,17 @@ After every generation and every iteration the whole state goes to the checkpoin
 goes on after a kill, to the same result.
 """
 
+import contextlib
 import dataclasses
 import os
+import threading
 import time
 import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax import evolve, levenberg
@@ -39,6 +42,11 @@ class Plan:
     windows: tuple[float, ...]
     max_iterations: int
     seed: tuple[int, ...]
+
+    @property
+    def evolves(self) -> bool:
+        """Whether there are random starts."""
+        return self.n_starts > 1 or not self.use_current
 
     @property
     def stages(self) -> tuple[tuple[float, float], ...]:
@@ -78,8 +86,10 @@ def search(
     if state is None:
         first = problem.weights(how.windows[0])
         islands = saved if isinstance(saved, evolve.Islands) else None
+        ready = _compile_ahead(problem, first) if how.evolves else lambda: None
         theta = _starts(problem, how, islands, first, path, mark, update)
         began = time.perf_counter()
+        ready()
         state = levenberg.begin(lambda th: problem.evaluate(th, first), theta, how.stages[0][1])
         compile_time = time.perf_counter() - began
     else:
@@ -93,6 +103,29 @@ def search(
     return state, compile_time
 
 
+def _compile_ahead(problem: "Problem", weights: np.ndarray) -> Callable[[], None]:
+    """Compile the residuals with their Jacobian while the starts evolve; returns what waits for that.
+
+    What goes wrong there goes wrong again, and is told, where it is used.
+    """
+    dtype = jnp.result_type(float)
+
+    def quietly() -> None:
+        # A setting of the calling thread alone does not hold here.
+        if jnp.result_type(float) == dtype:
+            with contextlib.suppress(Exception):
+                problem.evaluate(_current(problem)[None], weights)
+
+    beside = threading.Thread(target=quietly, daemon=True)
+    beside.start()
+    return beside.join
+
+
+def _current(problem: "Problem") -> np.ndarray:
+    """theta (p,) of the device itself."""
+    return problem.box.to_line(np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared]))
+
+
 def starting_points(problem: "Problem", how: Plan) -> np.ndarray:
     """theta (starts, p) from which the refinement begins."""
     return _starts(problem, how, None, problem.weights(how.windows[0]), None, "", lambda *a: None)
@@ -100,9 +133,8 @@ def starting_points(problem: "Problem", how: Plan) -> np.ndarray:
 
 def _starts(problem, how: Plan, islands, weights, path, mark, update) -> np.ndarray:
     """theta (starts, p): the device itself, or the best of each island."""
-    declared = np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared])
-    current = problem.box.to_line(declared)
-    if how.n_starts == 1 and how.use_current:
+    current = _current(problem)
+    if not how.evolves:
         return current[None]
 
     def cost(u):
