@@ -57,10 +57,8 @@ def in_turn(
     Less often than `repeats` where that would take longer than `PATIENCE`. warm: compiles both; else each is called
     once more.
     """
-    if warm is None:
-        ours(), other()
-    else:
-        warm()
+    for run in (ours, other) if warm is None else (warm,):
+        run()
     answers: list[Any] = [None, None]
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):

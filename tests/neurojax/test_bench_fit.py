@@ -23,21 +23,20 @@ def test_the_same_fit_on_diffrax():
 
 
 @pytest.mark.slow
-def test_powell_on_pulses(tmp_path, monkeypatch):
+def test_powell_on_pulses(tmp_path):
     """A made-up sequence in the format of the measured one, from two starts, of which Powell is given one."""
-    monkeypatch.setattr(_bench_fit, "STARTS", 2)
     folder = tmp_path / "reram_gong2018"
     folder.mkdir()
     k, rng = np.arange(60), np.random.default_rng(0)
     clean = np.stack([1.2 - 2 * np.exp(-k / 20), -1.2 + 2 * np.exp(-k / 10)], axis=1)
     np.savetxt(folder / "gong_et_al.csv", clean + 0.1 * rng.standard_normal(clean.shape), delimiter=",")
-    row = _bench_fit.gong(tmp_path, budget=0.0)
+    row = _bench_fit.gong(tmp_path, 2, budget=0.0)
     assert row.our_error is not None and row.other_error is not None
     assert row.our_error <= 1.001 * row.other_error and row.ratio > 0 and "scaled from 1" in row.note
 
 
 def test_without_the_measured_pulses(tmp_path):
-    row = _bench_fit.gong(tmp_path)
+    row = _bench_fit.gong(tmp_path, 2)
     assert np.isnan(row.ratio) and "NEUROJAX_DATA" in row.note
 
 

@@ -1,0 +1,42 @@
+"""Loops over few devices are compiled in one piece, unless somebody asked for something else."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+import neurojax  # noqa: F401  it sets the option
+from neurojax import _xla
+
+ours = f"{_xla.FLAG}={_xla.OPTION}={_xla.BYTES}"
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (None, ours),
+        ("--xla_dump_to=x", f"--xla_dump_to=x {ours}"),
+        (f"{_xla.FLAG}={_xla.OPTION}=1024", f"{_xla.FLAG}={_xla.OPTION}=1024"),
+    ],
+)
+def test_flags_of_the_user_stay(monkeypatch, before, after):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    _xla.loops_in_one_piece()
+    assert os.environ["XLA_FLAGS"] == after
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of the CPU")
+@pytest.mark.skipif(ours not in os.environ.get("XLA_FLAGS", ""), reason="other flags are set")
+@pytest.mark.parametrize("size, pieces", [(1024, 1), (2**20, 0)])
+def test_a_small_loop_is_one_function(size, pieces):
+    """A turn that touches 8 kB, and one that touches 8 MB."""
+
+    def decay(x):
+        return lax.while_loop(lambda c: c[1] < 100, lambda c: (jnp.sin(c[0]), c[1] + 1), (x, jnp.zeros((), int)))[0]
+
+    text = jax.jit(decay).lower(jnp.ones(size)).compile().as_text()
+    assert text is not None and text.count("xla_cpu_small_call") == pieces
