@@ -5,7 +5,8 @@ by page, the seeds of the samples are spread over the steps (`_samples.spread`),
 applied in reverse; a page that is no longer there is stepped through once more. So the cost is one transposed step
 for each one taken, and one more run for what does not fit a page (of 256 to 1024 steps). The memory, in numbers a
 lane: 9 n + 4 for each row of a page, n^2 + 3 n + 9 for each of max_steps/rows beginnings; with one state and 2^16 steps
-6 600, or 52 kB in float64. The result is the exact derivative of the discretised solution (step sizes are taken as
+6 600, or 52 kB in float64; where the lanes are few (`stiff.FEW_LANES`), one number for each of max_steps more, half a
+megabyte. The result is the exact derivative of the discretised solution (step sizes are taken as
 fixed fractions of their segment).
 """
 
@@ -113,7 +114,9 @@ def _again(problem: Problem, tolerances, book: Book, page: Page, number: Array) 
     lanes = jax.tree.map(lambda a: a[number], book.lanes)
     equations, members, axes, *_ = problem
     (rtol, atol), place = tolerances, Place(problem.table, problem.at)
-    _, page, count = stiff.fill(equations, members, axes, place, lanes, page, rtol, atol, problem.how)
+    if book.ahead is not None:
+        page = page._replace(ahead=book.ahead[number])
+    _, page, count = stiff.fill(equations, members, axes, place, lanes, page, rtol, atol, problem.how, again=True)
     return page, count
 
 

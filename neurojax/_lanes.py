@@ -108,8 +108,11 @@ def is_active(lanes: Lanes, table: Track) -> Array:
     return (lanes.k < pieces(table)) & (lanes.code == RUNNING)
 
 
-def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control):
-    """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes."""
+def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control, given=None):
+    """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes.
+
+    given: what was decided when this step was taken before (`Page.ahead`).
+    """
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
     size, end = _size(lanes, segment)
     y, tau = lanes.y, lanes.tau
@@ -133,12 +136,12 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
         # There `rate` is no slope of the state.
         between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
     cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
-    move = Move(segment, h, end, fine & ~cut, step)
+    move = Move(segment, h, end, fine & ~cut if given is None else active & (given > 0), step)
     following = _after(place, lanes, move, active, error, growth, finite, how)
     # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
     # before the end of a segment, which would be taken for it.
     to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
-    following = following._replace(h=jnp.where(cut, to, following.h))
+    following = following._replace(h=jnp.where(cut, to, following.h) if given is None else jnp.abs(given))
     kept = move.accepted | (active & starting)
     return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
 

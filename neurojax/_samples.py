@@ -40,7 +40,8 @@ class Page(NamedTuple):
 
     tau: time since the knot, h: size, bend and twist of the dense output, (R, 2 + 2n, lanes) together in `more`.
     s: samples passed before each, (R + 1, lanes). code: 4 k + what became of it, (R, lanes).
-    u: vectors of the stages (R, 6, n, lanes), for the adjoint only.
+    u: vectors of the stages (R, 6, n, lanes), for the adjoint only. ahead: the size that is tried next, negative
+    where the step did not count, (R, lanes), to take the same steps again; None where that is not needed.
     """
 
     y: Array
@@ -48,6 +49,7 @@ class Page(NamedTuple):
     more: Array
     code: Array
     u: Array | None
+    ahead: Array | None
 
 
 def samples(drive: Drive) -> Samples:
@@ -64,8 +66,8 @@ def samples(drive: Drive) -> Samples:
     return Samples(tau, lax.stop_gradient(tau - slack), first, lax.stop_gradient(density))
 
 
-def blank(rows: int, y0: Array, booked: bool = False) -> Page:
-    """An empty page, with room for the stages if it is `booked`."""
+def blank(rows: int, y0: Array, booked: bool = False, noted: bool = False) -> Page:
+    """An empty page, with room for the stages if it is `booked`, and for the sizes ahead if they are `noted`."""
     n, lanes = y0.shape
     return Page(
         jnp.zeros((rows + 1, n, lanes), y0.dtype),
@@ -73,17 +75,18 @@ def blank(rows: int, y0: Array, booked: bool = False) -> Page:
         jnp.zeros((rows, 2 + 2 * n, lanes), y0.dtype),
         jnp.zeros((rows, lanes), jnp.int32),
         jnp.zeros((rows, STAGES, n, lanes), y0.dtype) if booked else None,
+        jnp.zeros((rows, lanes), y0.dtype) if noted else None,
     )
 
 
-def write(page: Page, row: Array, y: Array, s: Array, tau: Array, h: Array, step: Step, code: Array) -> Page:
+def write(page: Page, row: Array, y: Array, s: Array, tau: Array, h: Array, step: Step, code: Array, ahead: Array):
     """The page with one more row."""
     more = jnp.concatenate([tau[None], h[None], step.bend, step.twist])
     put = lax.dynamic_update_index_in_dim
     u = None if page.u is None else put(page.u, step.u, row, 0)
-    return Page(
-        put(page.y, y, row, 0), put(page.s, s, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0), u
-    )
+    sizes = None if page.ahead is None else put(page.ahead, ahead, row, 0)
+    rows = (put(page.y, y, row, 0), put(page.s, s, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0))
+    return Page(*rows, u, sizes)
 
 
 def close(page: Page, count: Array, y: Array, s: Array) -> Page:

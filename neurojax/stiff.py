@@ -22,9 +22,15 @@ from neurojax._drive import Drive, first_segment, segment_at, track
 from neurojax._lanes import Control, Equations, Lanes, Place, attempt, is_active
 from neurojax._rodas import Slopes
 from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, samples, write
+from neurojax._xla import one
 
 MANY_LANES = 256
 """From here on the stages are written out: slower to compile, quicker to run."""
+FEW_LANES = 16
+"""Up to here the adjoint takes lost steps again by notes of all decisions: eight bytes a lane for each of max_steps.
+
+For they are run by another program (`_xla.py`), which need not round the same. More lanes are run by the same kernels.
+"""
 PAGE = 2**20
 """About how many numbers a page holds: more would only be memory to fetch."""
 
@@ -38,12 +44,16 @@ class Solution(NamedTuple):
 
 
 class Book(NamedTuple):
-    """What the adjoint needs of a run: the last page, its rows, its number, and how every page began (leading axis)."""
+    """What the adjoint needs of a run: the last page, its rows, its number, and how every page began (leading axis).
+
+    ahead: of few lanes `Page.ahead` of all pages.
+    """
 
     page: Page
     count: Array
     last: Array
     lanes: Lanes
+    ahead: Array | None
 
 
 def control(lanes: int, states: int, max_steps: int, page: int = PAGE, booked: bool = True) -> Control:
@@ -79,26 +89,36 @@ def run(equations, members, axes, drive, y0, rtol, atol, how: Control, booked: b
     place, lanes = Place(track(drive), samples(drive)), begin(drive, y0)
     out = jnp.full((drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
     room = how.max_steps // how.rows + 2 if booked else 0
-    book = jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), lanes)
+    noted = booked and y0.shape[1] <= FEW_LANES
+    page = blank(how.rows, y0, booked, noted)
+    book = jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), (lanes, page.ahead))
 
     def unfinished(carry):
         return jnp.any(is_active(carry[0], place.table))
 
     def turn(carry):
         lanes, out, page, _, book, number = carry
-        if booked:
-            book = jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, number, 0), book, lanes)
+        before = lanes
         lanes, page, count = fill(equations, members, axes, place, lanes, page, rtol, atol, how)
+        if booked:
+            put = lambda a, b: lax.dynamic_update_index_in_dim(a, b, number, 0)  # noqa: E731
+            book = jax.tree.map(put, book, (before, page.ahead))
         return lanes, collect(place.at, page, count, out), page, count, book, number + 1
 
     none = jnp.zeros((), jnp.int32)
-    carry = (lanes, out, blank(how.rows, y0, booked), none, book, none)
+    carry = (lanes, out, page, none, book, none)
     lanes, out, page, count, book, number = lax.while_loop(unfinished, turn, carry)
-    return Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code), Book(page, count, number - 1, book)
+    return Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code), Book(page, count, number - 1, *book)
 
 
-def fill(equations, members, axes, place: Place, lanes: Lanes, page: Page, rtol, atol, how: Control):
-    """Steps of all lanes until the page is full or all are done: (lanes, page, rows written)."""
+def fill(
+    equations, members, axes, place: Place, lanes: Lanes, page: Page, rtol, atol, how: Control, again: bool = False
+):
+    """Steps of all lanes until the page is full or all are done: (lanes, page, rows written).
+
+    again: those that the page has notes of, where it has some.
+    """
+    again, alike = again and page.ahead is not None, page.u is not None and page.ahead is None
 
     def going(carry):
         lanes, _, row = carry
@@ -107,13 +127,16 @@ def fill(equations, members, axes, place: Place, lanes: Lanes, page: Page, rtol,
     def once(carry):
         now, page, row = carry
         active = is_active(now, place.table)
-        following, move = attempt(equations, members, axes, place, now, active, rtol, atol, how)
+        given = page.ahead[row] if again else None
+        following, move = attempt(equations, members, axes, place, now, active, rtol, atol, how, given)
         kind = jnp.where(move.accepted, jnp.where(move.end, jnp.int32(ENDED), jnp.int32(ACCEPTED)), jnp.int32(REJECTED))
         kind = jnp.where(now.stale & active, jnp.int32(START), kind)
         # What is not a step must not put a NaN beside a zero weight.
         calm = jax.tree.map(lambda a: jnp.where(move.accepted, a, jnp.zeros_like(a)), move.step)
         h = jnp.where(move.accepted, move.h, jnp.ones_like(move.h))
-        return following, write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind), row + 1
+        ahead = jnp.where(move.accepted, following.h, -following.h)
+        page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, ahead)
+        return following, page, row + (one(row) if alike else 1)
 
     lanes, page, count = lax.while_loop(going, once, (lanes, page, jnp.zeros((), jnp.int32)))
     return lanes, close(page, count, lanes.y, lanes.s), count

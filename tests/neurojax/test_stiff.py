@@ -228,10 +228,11 @@ def test_gradients_through_algebraic_unknowns():
     assert float(forward) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-6)
 
 
-def test_pages_that_are_turned_change_nothing():
-    """Neither the states nor the gradient, which steps through lost pages again."""
+@pytest.mark.parametrize("lanes", [1, stiff.FEW_LANES + 1])
+def test_pages_that_are_turned_change_nothing(lanes):
+    """Neither the states nor the gradient, which steps through lost pages again, by notes or by the same kernels."""
     drive = wave((0.0, 0.0), (1.0, 1.0), (1.0, -0.5), (4.0, 0.5), samples=np.linspace(0, 4, 50))
-    y0, member = jnp.asarray([[1.0], [0.0]]), (jnp.asarray(5.0), jnp.asarray(0.7))
+    y0, member = jnp.stack([jnp.linspace(0.5, 1, lanes), jnp.zeros(lanes)]), (jnp.asarray(5.0), jnp.asarray(0.7))
 
     def loss(member, rows):
         how = _lanes.Control(2**10, rows)
@@ -274,6 +275,7 @@ def test_derivatives_of_many_lanes_are_those_of_few(case):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow  # a minute of compilation
 def test_second_derivatives_of_many_lanes():
     """Forward mode over either mode, where the rate is linearised to rows."""
     drive = wave((0.0, 0.0), (0.7, 1.5), samples=[0.3, 0.7])
