@@ -96,7 +96,7 @@ def _again(run: Run, book: stiff.Book) -> Any:
         v = segment.v + over_ports(segment.slope, tau)
         slopes = _lanes.slopes_at(equations, axes, how)(run.lanes, y, v)
         h, step = _lanes.advance(equations, axes, how)(run.lanes, segment, y, tau, part, end, slopes)
-        page = write(page, row, y, old.s[row], tau, h, step, old.code[row])
+        page = write(page, row, y, old.s[row], tau, h, step, old.code[row], h)
         ahead = jnp.where(end, jnp.zeros_like(tau), tau + h)
         return jnp.where(counts[None], step.y, y), jnp.where(counts, ahead, tau), page
 
