@@ -38,18 +38,34 @@ def rows() -> Iterator[Row]:
     yield from _scaling()
     yield _first_call("GapRram")
     for name in DEVICES:
-        device = device_named(name)
-        for kind, wave in waveforms(device, 100).items():
-            ts = jnp.linspace(0.0, float(wave.duration), 1000)
-            case = f"{name}, {kind}"
-            for n in (1, FEW, MANY):
-                yield _against_diffrax(case, device, wave, ts, n, TOLERANCE)
-            yield _single_precision(case, device, wave, ts, MANY)
-            yield from _one_by_one(case, device, wave, ts)
-            yield _against_c(case, device, wave, ts)
-        yield from _gradients(name, device)
+        yield from _of("triangle", name, (1, FEW, MANY))
+        yield from _gradients(name, device_named(name))
+    for name in DEVICES:
+        yield from _of("pulses", name, (1, FEW))
     yield _hundred_thousand()
     yield from _bench_precision.rows()
+    # Theirs takes ten minutes each.
+    for name in DEVICES:
+        device, wave, ts = _setting(name, "pulses")
+        yield _against_diffrax(f"{name}, pulses", device, wave, ts, MANY, TOLERANCE)
+
+
+def _setting(name: str, kind: str) -> tuple[AbstractDevice, Waveform, Array]:
+    """Device, waveform and a thousand sample times."""
+    device = device_named(name)
+    wave = waveforms(device, 100)[kind]
+    return device, wave, jnp.linspace(0.0, float(wave.duration), 1000)
+
+
+def _of(kind: str, name: str, sizes: tuple[int, ...]) -> Iterator[Row]:
+    """Everything about one device on one waveform."""
+    device, wave, ts = _setting(name, kind)
+    case = f"{name}, {kind}"
+    for n in sizes:
+        yield _against_diffrax(case, device, wave, ts, n, TOLERANCE)
+    yield _single_precision(case, device, wave, ts, MANY)
+    yield from _one_by_one(case, device, wave, ts)
+    yield _against_c(case, device, wave, ts)
 
 
 def _against_diffrax(case: str, device: AbstractDevice, wave: Waveform, ts: Array, n: int, rtol: float) -> Row:
