@@ -13,13 +13,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-CHUNK = 1024
+CHUNK = 512
 """Lanes whose numbers stay in the cache of one core."""
-LEAST = 256
+LEAST = 64
 """Lanes below which it is not worth giving each core its own part."""
 _compiled: set[Any] = set()
 
@@ -85,9 +86,11 @@ def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> l
 
 
 def _rows(members: Any, start: int, chunk: int, size: int) -> Any:
-    """Members from `start` on; behind the last one it is repeated."""
-    rows = jnp.minimum(jnp.arange(start, start + chunk), size - 1)
-    return jax.tree.map(lambda a: a[rows] if getattr(a, "ndim", 0) else a, members)
+    """Members from `start` on; behind the last one it is repeated. By NumPy: no program to look up for each array."""
+    rows = (
+        np.minimum(np.arange(start, start + chunk), size - 1) if start + chunk > size else slice(start, start + chunk)
+    )
+    return jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[rows]) if getattr(a, "ndim", 0) else a, members)
 
 
 def identity(tree: Any) -> Any:

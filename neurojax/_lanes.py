@@ -42,6 +42,9 @@ GROWTH = 0.5
 RAMP = 0.25
 """Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
 
+BITS, SHORT = dict(exponent_bits=8, mantissa_bits=7), 1.2e-38
+"""Sizes that are tried are numbers of so many bits, and not shorter, so that a note of one is two bytes."""
+
 Rate = Callable[[Any, Array, Array], Array]
 """(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
 
@@ -95,13 +98,17 @@ class Place(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One attempted step: where, how far, whether it ends the segment, whether it counts, what came out."""
+    """One attempted step: where, how far, whether it ends the segment, whether it counts, what came out.
+
+    note: what was decided, see `Page.ahead`.
+    """
 
     segment: Segment
     h: Array
     end: Array
     accepted: Array
     step: Step
+    note: Array
 
 
 def is_active(lanes: Lanes, table: Track) -> Array:
@@ -135,14 +142,19 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     if equations.mass is not None:
         # There `rate` is no slope of the state.
         between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
-    cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
-    move = Move(segment, h, end, fine & ~cut if given is None else active & (given > 0), step)
+    cut = fine & (between > 1) & (first < 1 - 1e-4) if given is None else jnp.isinf(given)
+    cut = lax.stop_gradient(cut)
+    accepted = fine & ~cut if given is None else active & (given > 0)
+    move = Move(segment, h, end, accepted, step, accepted)
     following = _after(place, lanes, move, active, error, growth, finite, how)
+    if given is not None:
+        following = following._replace(h=jnp.where(active & ~starting, jnp.abs(given), lanes.h))
+    move = move._replace(note=jnp.where(accepted, following.h, jnp.where(cut, -jnp.inf, -following.h)))
     # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
     # before the end of a segment, which would be taken for it.
     to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
-    following = following._replace(h=jnp.where(cut, to, following.h) if given is None else jnp.abs(given))
-    kept = move.accepted | (active & starting)
+    following = following._replace(h=jnp.where(cut, to, following.h))
+    kept = accepted | (active & starting)
     return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
 
 
@@ -167,13 +179,13 @@ def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tupl
         mass = None if equations.mass is None else equations.mass(member)
         # Algebraic unknowns have no flow along which an event could be shifted.
         slow = slow if mass is None else jnp.zeros_like(slow)
-        return rodas4(rows(equations.rate, member), at, y, v, slope, h, slow, mass, unroll=how.unroll)
+        return rodas4(rows(equations.rate, member), at, y, v, slope, h, slow, mass)
 
     def whole(members, segment, y, tau, part, end, at):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = over_lanes(each, (axes, -1, -1, 0, 0, 0, 0), -1, how.unroll)
+        step = over_lanes(each, (axes, -1, -1, 0, 0, 0, 0), -1, by_rows(how, y.shape[0]))
         return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
 
     return whole
@@ -187,11 +199,19 @@ def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Sl
 
     def each(rows, member, y, v):
         # A row of each derivative to the state is worth while where there is one state.
-        if how.unroll and y.shape[0] == 1:
+        if y.shape[0] == 1:
             return Slopes(*map(held, rows(bare, member)(y, v)))
-        return slopes(lambda y, v: equations.rate(member, y, v), y, v, unroll=how.unroll)
+        return slopes(lambda y, v: equations.rate(member, y, v), y, v, by_rows(how, y.shape[0]))
 
-    return over_lanes(each, (axes, -1, 0), -1, how.unroll)
+    def whole(members, y, v):
+        return over_lanes(each, (axes, -1, 0), -1, by_rows(how, y.shape[0]))(members, y, v)
+
+    return whole
+
+
+def by_rows(how: Control, states: int) -> bool:
+    """Whether derivatives of the rate are taken row by row: as fast as can be, but long to compile for many states."""
+    return how.unroll or states < 3
 
 
 def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Array]]:
@@ -241,6 +261,7 @@ def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite
     h = lax.stop_gradient(move.h) * grow
     # A step cut short by a knot says nothing against the longer one.
     h = jnp.where(accepted & (grow > 1), jnp.maximum(h, lanes.h), h)
+    h = lax.reduce_precision(h, **BITS)
     moved = move.h + lanes.rest
     tau = lanes.tau + moved
     rest = lax.stop_gradient(moved - (tau - lanes.tau))
@@ -272,4 +293,4 @@ def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite
 def _least(tau: Array, length: Array) -> Array:
     """Steps below this no longer move the compensated clock; at the start of a segment that is far below its length."""
     clock, start = (1e-20, 1e-60) if tau.dtype == jnp.float64 else (1e-14, 1e-25)
-    return jnp.maximum(clock * tau, start * length)
+    return jnp.maximum(jnp.maximum(clock * tau, start * length), SHORT)

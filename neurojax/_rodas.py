@@ -97,15 +97,15 @@ def _held_jvp(primals, tangents):
     return held(*primals), held(*tangents)
 
 
-def slopes(rate: Rate, y: Vector, v: Array, *, unroll: bool = False) -> Slopes:
-    """The rate and its derivatives: by forward mode, or row by row in reverse mode (`unroll` as in `rodas4`)."""
-    n, ports = y.shape[0], v.size
-    if unroll:
+def slopes(rate: Rate, y: Vector, v: Array, by_rows: bool = True) -> Slopes:
+    """The rate and its derivatives: row by row in reverse mode, or else column by column, which compiles faster."""
+    if by_rows:
         return Slopes(*map(held, bare_slopes(rate, y, v)))
+    n, ports = y.shape[0], v.size
     first, linear = jax.linearize(rate, y, v)
     basis = jnp.eye(n + ports, dtype=y.dtype)
     columns = jax.vmap(lambda e: linear(e[:n], e[n:].reshape(v.shape)), out_axes=1)(basis)
-    return Slopes(first, columns[:, :n], columns[:, n:])
+    return Slopes(*map(held, (first, columns[:, :n], columns[:, n:])))
 
 
 def bare_slopes(rate: Rate, y: Vector, v: Array) -> Slopes:
@@ -224,7 +224,7 @@ def _rolled(rate, drift, solve, weigh, y, v, slope, h) -> Array:
     a, c, alpha, gamma = (jnp.asarray(m, y.dtype) for m in (A, C, ALPHA, GAMMAS))
 
     def stage(k, u):
-        slopes = rate(y + _mix(a[k], u), v + alpha[k] * h * slope)
+        slopes = held(rate(held(y + _mix(a[k], u)), held(v + alpha[k] * h * slope)))
         return u.at[k].set(solve(slopes + gamma[k] * h * drift + weigh(_mix(c[k], u))))
 
     return lax.fori_loop(0, STAGES, stage, jnp.zeros((STAGES, *y.shape), y.dtype))

@@ -21,13 +21,13 @@ from jaxtyping import Array, Float, Int
 from neurojax._drive import Drive, first_segment, segment_at, track
 from neurojax._lanes import Control, Equations, Lanes, Place, attempt, is_active
 from neurojax._rodas import Slopes
-from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, samples, write
+from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, longhand, samples, write
 from neurojax._xla import one
 
-MANY_LANES = 256
+MANY_LANES = 64
 """From here on the stages are written out: slower to compile, quicker to run."""
-FEW_LANES = 16
-"""Up to here the adjoint takes lost steps again by notes of all decisions: eight bytes a lane for each of max_steps.
+FEW_LANES = 512
+"""Up to here the adjoint takes lost steps again by notes of all decisions: two bytes a lane for each of max_steps.
 
 For they are run by another program (`_xla.py`), which need not round the same. More lanes are run by the same kernels.
 """
@@ -127,15 +127,14 @@ def fill(
     def once(carry):
         now, page, row = carry
         active = is_active(now, place.table)
-        given = page.ahead[row] if again else None
+        given = longhand(page.ahead[row], now.h.dtype) if again else None
         following, move = attempt(equations, members, axes, place, now, active, rtol, atol, how, given)
         kind = jnp.where(move.accepted, jnp.where(move.end, jnp.int32(ENDED), jnp.int32(ACCEPTED)), jnp.int32(REJECTED))
         kind = jnp.where(now.stale & active, jnp.int32(START), kind)
         # What is not a step must not put a NaN beside a zero weight.
         calm = jax.tree.map(lambda a: jnp.where(move.accepted, a, jnp.zeros_like(a)), move.step)
         h = jnp.where(move.accepted, move.h, jnp.ones_like(move.h))
-        ahead = jnp.where(move.accepted, following.h, -following.h)
-        page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, ahead)
+        page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, move.note)
         return following, page, row + (one(row) if alike else 1)
 
     lanes, page, count = lax.while_loop(going, once, (lanes, page, jnp.zeros((), jnp.int32)))

@@ -35,8 +35,8 @@ def test_a_population_below_a_chunk_is_one_run():
 
 def test_few_chunks_are_shared_evenly_among_the_cores(monkeypatch):
     monkeypatch.setattr(_chunks, "cores", lambda: 2)
-    sizes = {n: _chunks.size_of_chunks(n, 1024) for n in (300, 511, 1000, 3000, 10_000, 1_000_000)}
-    assert sizes == {300: 1024, 511: 1024, 1000: 500, 3000: 750, 10_000: 1024, 1_000_000: 1024}
+    sizes = {n: _chunks.size_of_chunks(n, 1024) for n in (127, 300, 1000, 3000, 10_000, 1_000_000)}
+    assert sizes == {127: 1024, 300: 150, 1000: 500, 3000: 750, 10_000: 1024, 1_000_000: 1024}
 
 
 def test_gradients_of_a_population_larger_than_a_chunk():
@@ -62,7 +62,7 @@ there = jax.device_put(r_on, NamedSharding(jax.make_mesh((8,), ("members",)), Pa
 one = nj.simulate(physics.Vteam(r_on=r_on), wave)
 eight = nj.simulate(physics.Vteam(r_on=there), wave)
 assert len(eight.i.sharding.device_set) == 8
-np.testing.assert_array_equal(np.asarray(eight.i), np.asarray(one.i))
+np.testing.assert_allclose(np.asarray(eight.i), np.asarray(one.i), rtol=1e-12)
 np.testing.assert_array_equal(np.asarray(eight.steps), np.asarray(one.steps))
 """
 

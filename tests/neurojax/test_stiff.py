@@ -39,7 +39,7 @@ def test_order_of_the_step_and_of_its_dense_output(unroll):
     start = jnp.asarray([1.0, 0.2])
 
     def once(y, v, h):
-        return rodas4(rate, slopes(rate, y, v, unroll=unroll), y, v, slope, h, unroll=unroll)[1]
+        return rodas4(rate, slopes(rate, y, v, unroll), y, v, slope, h, unroll=unroll)[1]
 
     def to(h, n):
         part = lambda k, y: once(y, v + k * slope * h / n, h / n).y  # noqa: E731
@@ -252,7 +252,7 @@ def bent(member, y, v):
 
 
 @pytest.mark.parametrize("case", ["one state", "two states", "algebraic"])
-def test_derivatives_of_many_lanes_are_those_of_few(case):
+def test_derivatives_by_rows_are_those_of_jax(case, monkeypatch):
     """Where the rate is linearised to rows, along members (shared and not), voltages and starts."""
     equations, axes, member, n = {
         "one state": (_lanes.Equations(bent), (0, None), ([3.0, 20.0], 0.7), 1),
@@ -271,8 +271,11 @@ def test_derivatives_of_many_lanes_are_those_of_few(case):
 
     inputs = member, drive.v, y0
     few, many = (jax.jacfwd(loss)(inputs, unroll) for unroll in (False, True))
-    for a, b in zip(jax.tree.leaves(few), jax.tree.leaves(many), strict=True):
+    monkeypatch.setattr(_lanes, "by_rows", lambda how, states: False)
+    plain = jax.jacfwd(loss)(inputs, False)
+    for a, b, c in zip(*map(jax.tree.leaves, (plain, few, many)), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(c, a, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.slow  # a minute of compilation

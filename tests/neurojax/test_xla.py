@@ -31,9 +31,9 @@ def test_flags_of_the_user_stay(monkeypatch, before, after):
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="of the CPU")
 @pytest.mark.skipif(ours not in os.environ.get("XLA_FLAGS", ""), reason="other flags are set")
-@pytest.mark.parametrize("size, pieces", [(1024, 1), (2**20, 0)])
+@pytest.mark.parametrize("size, pieces", [(1024, 1), (2**22, 0)])
 def test_a_small_loop_is_one_function(size, pieces):
-    """A turn that touches 8 kB, and one that touches 8 MB."""
+    """A turn that touches 8 kB, and one that touches 32 MB."""
 
     def decay(x):
         return lax.while_loop(lambda c: c[1] < 100, lambda c: (jnp.sin(c[0]), c[1] + 1), (x, jnp.zeros((), int)))[0]
