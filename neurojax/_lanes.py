@@ -203,10 +203,7 @@ def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Sl
             return Slopes(*map(held, rows(bare, member)(y, v)))
         return slopes(lambda y, v: equations.rate(member, y, v), y, v, by_rows(how, y.shape[0]))
 
-    def whole(members, y, v):
-        return over_lanes(each, (axes, -1, 0), -1, by_rows(how, y.shape[0]))(members, y, v)
-
-    return whole
+    return over_lanes(each, (axes, -1, 0), -1, how.unroll)
 
 
 def by_rows(how: Control, states: int) -> bool:
