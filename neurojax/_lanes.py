@@ -179,7 +179,7 @@ def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tupl
         mass = None if equations.mass is None else equations.mass(member)
         # Algebraic unknowns have no flow along which an event could be shifted.
         slow = slow if mass is None else jnp.zeros_like(slow)
-        return rodas4(rows(equations.rate, member), at, y, v, slope, h, slow, mass)
+        return rodas4(rows(equations.rate, member), at, y, v, slope, h, slow, mass, unroll=how.unroll)
 
     def whole(members, segment, y, tau, part, end, at):
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)

@@ -294,3 +294,14 @@ def test_second_derivatives_of_many_lanes():
         jax.jacfwd(jax.grad(loss))(3.0, True, _adjoint.integrate),
     ):
         assert float(over) == pytest.approx(float(second), rel=1e-7)
+
+
+@pytest.mark.parametrize("lanes, loops", [(stiff.MANY_LANES - 1, 1), (stiff.MANY_LANES, 0)])
+def test_stages_of_many_lanes_are_written_out(lanes, loops):
+    drive, member = wave((0.0, 0.0), (1.0, 1.0), samples=[0.5]), (jnp.asarray(5.0), jnp.asarray(0.7))
+
+    def run(y0):
+        how = stiff.control(lanes, 1, 2**10)
+        return stiff.integrate(_lanes.Equations(bent), member, None, drive, y0, RTOL, ATOL, how).y
+
+    assert str(jax.make_jaxpr(run)(jnp.zeros((1, lanes)))).count("length=6") == loops
