@@ -86,11 +86,14 @@ def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> l
 
 
 def _rows(members: Any, start: int, chunk: int, size: int) -> Any:
-    """Members from `start` on; behind the last one it is repeated. By NumPy: no program to look up for each array."""
-    rows = (
-        np.minimum(np.arange(start, start + chunk), size - 1) if start + chunk > size else slice(start, start + chunk)
-    )
-    return jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[rows]) if getattr(a, "ndim", 0) else a, members)
+    """Members from `start` on, where they lie; behind the last one it is repeated."""
+    rows = np.minimum(np.arange(start, start + chunk), size - 1)
+
+    def cut(a: Any) -> Any:
+        # By NumPy: a gather of each array would be a program of its own, a fifth of the time of a chunk.
+        return jax.device_put(np.asarray(a)[rows], a.sharding if a.committed else None)
+
+    return jax.tree.map(lambda a: cut(a) if getattr(a, "ndim", 0) else a, members)
 
 
 def identity(tree: Any) -> Any:

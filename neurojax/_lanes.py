@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -42,8 +43,8 @@ GROWTH = 0.5
 RAMP = 0.25
 """Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
 
-BITS, SHORT = dict(exponent_bits=8, mantissa_bits=7), 1.2e-38
-"""Sizes that are tried are numbers of so many bits, and not shorter, so that a note of one is two bytes."""
+BITS, SMALLEST = dict(exponent_bits=8, mantissa_bits=7), float(np.finfo(np.float32).tiny)
+"""Sizes that are tried are numbers of so many bits, and not smaller, so that a note of one is two bytes."""
 
 Rate = Callable[[Any, Array, Array], Array]
 """(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
@@ -98,17 +99,13 @@ class Place(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One attempted step: where, how far, whether it ends the segment, whether it counts, what came out.
-
-    note: what was decided, see `Page.ahead`.
-    """
+    """One attempted step: where, how far, whether it ends the segment, whether it counts, what came out."""
 
     segment: Segment
     h: Array
     end: Array
     accepted: Array
     step: Step
-    note: Array
 
 
 def is_active(lanes: Lanes, table: Track) -> Array:
@@ -118,7 +115,8 @@ def is_active(lanes: Lanes, table: Track) -> Array:
 def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control, given=None):
     """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes.
 
-    given: what was decided when this step was taken before (`Page.ahead`).
+    Returns the lanes behind it, what was done, and a note of what was decided (`Page.ahead`).
+    given: the note from when this step was taken before.
     """
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
     size, end = _size(lanes, segment)
@@ -145,17 +143,18 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     cut = fine & (between > 1) & (first < 1 - 1e-4) if given is None else jnp.isinf(given)
     cut = lax.stop_gradient(cut)
     accepted = fine & ~cut if given is None else active & (given > 0)
-    move = Move(segment, h, end, accepted, step, accepted)
+    move = Move(segment, h, end, accepted, step)
     following = _after(place, lanes, move, active, error, growth, finite, how)
     if given is not None:
         following = following._replace(h=jnp.where(active & ~starting, jnp.abs(given), lanes.h))
-    move = move._replace(note=jnp.where(accepted, following.h, jnp.where(cut, -jnp.inf, -following.h)))
+    note = jnp.where(accepted, following.h, jnp.where(cut, -jnp.inf, -following.h))
     # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
     # before the end of a segment, which would be taken for it.
     to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
     following = following._replace(h=jnp.where(cut, to, following.h))
     kept = accepted | (active & starting)
-    return following._replace(slopes=jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)), move
+    known = jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)
+    return following._replace(slopes=known), move, note
 
 
 def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Array:
@@ -290,4 +289,4 @@ def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite
 def _least(tau: Array, length: Array) -> Array:
     """Steps below this no longer move the compensated clock; at the start of a segment that is far below its length."""
     clock, start = (1e-20, 1e-60) if tau.dtype == jnp.float64 else (1e-14, 1e-25)
-    return jnp.maximum(jnp.maximum(clock * tau, start * length), SHORT)
+    return jnp.maximum(jnp.maximum(clock * tau, start * length), SMALLEST)

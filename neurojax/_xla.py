@@ -1,10 +1,10 @@
-"""What XLA is told before it starts: loops over few devices become one function of machine code each.
+"""What XLA is told before it starts: loops over up to a thousand devices become one function of machine code each.
 
 On a CPU XLA runs a program as a list of kernels and dispatches them one after the other, at up to a microsecond each. A
 step of one device is two hundred kernels of a few nanoseconds. XLA knows another way, by itself for loops that touch
 less than a kilobyte a turn: such a loop is one function. Up to 16 megabytes, which is some thousand devices, that is
-faster, seven times for one device and 1.3 to 2 times for hundreds, whose kernels XLA would give to several cores by
-halves; and it compiles faster, too.
+faster, seven times for one device and 1.3 to 2 times for hundreds, each of whose kernels XLA would divide
+among the cores; and it compiles faster, too.
 
 Nothing else about a program changes but the rounding of its last digits, and loops that multiply matrices, scatter or
 call libraries stay as they are. What XLA_FLAGS says already about this is left alone, so

@@ -128,13 +128,13 @@ def fill(
         now, page, row = carry
         active = is_active(now, place.table)
         given = longhand(page.ahead[row], now.h.dtype) if again else None
-        following, move = attempt(equations, members, axes, place, now, active, rtol, atol, how, given)
+        following, move, note = attempt(equations, members, axes, place, now, active, rtol, atol, how, given)
         kind = jnp.where(move.accepted, jnp.where(move.end, jnp.int32(ENDED), jnp.int32(ACCEPTED)), jnp.int32(REJECTED))
         kind = jnp.where(now.stale & active, jnp.int32(START), kind)
         # What is not a step must not put a NaN beside a zero weight.
         calm = jax.tree.map(lambda a: jnp.where(move.accepted, a, jnp.zeros_like(a)), move.step)
         h = jnp.where(move.accepted, move.h, jnp.ones_like(move.h))
-        page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, move.note)
+        page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, note)
         return following, page, row + (one(row) if alike else 1)
 
     lanes, page, count = lax.while_loop(going, once, (lanes, page, jnp.zeros((), jnp.int32)))

@@ -101,10 +101,10 @@ def test_a_step_does_not_pass_a_bound_behind_which_the_rate_turns():
     turning = lambda m, y, v: -jnp.tanh(y / 1e-4)  # noqa: E731
     least = []
     for bounds in (None, ((0.0, 1.0),)):
-        how = stiff.control(32, 1, 2**12)
-        coarse = jnp.asarray(1e-1), jnp.asarray(1e-3)
+        how = stiff.control(60, 1, 2**12)
+        coarse = jnp.asarray(1e-2), jnp.asarray(1e-3)
         equations = _lanes.Equations(turning, bounds=bounds)
-        found = stiff.integrate(equations, jnp.zeros(()), None, drive, jnp.linspace(0.8, 1.0, 32)[None], *coarse, how)
+        found = stiff.integrate(equations, jnp.zeros(()), None, drive, jnp.linspace(0.5, 1.0, 60)[None], *coarse, how)
         assert not found.code.any()
         least.append(float(found.y.min()))
     assert least[1] >= -1e-3

@@ -64,6 +64,10 @@ eight = nj.simulate(physics.Vteam(r_on=there), wave)
 assert len(eight.i.sharding.device_set) == 8
 np.testing.assert_allclose(np.asarray(eight.i), np.asarray(one.i), rtol=1e-12)
 np.testing.assert_array_equal(np.asarray(eight.steps), np.asarray(one.steps))
+elsewhere = jax.device_put(r_on, jax.devices()[3])
+parts = nj.simulate(physics.Vteam(r_on=elsewhere), wave, chunk=4)
+assert parts.i.sharding.device_set == {jax.devices()[3]}
+np.testing.assert_allclose(np.asarray(parts.i), np.asarray(one.i), rtol=1e-12)
 """
 
 
