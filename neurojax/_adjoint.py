@@ -5,8 +5,10 @@ by page, the seeds of the samples are spread over the steps (`_samples.spread`),
 applied in reverse; a page that is no longer there is stepped through once more. So the cost is one transposed step
 for each one taken, and one more run for what does not fit a page (of 256 to 1024 steps). The memory, in numbers a
 lane: 9 n + 4 for each row of a page, n^2 + 3 n + 9 for each of max_steps/rows beginnings; with one state and 2^16 steps
-6 600, or 52 kB in float64; up to `stiff.FEW_LANES` lanes two bytes for each of max_steps more, 131 kB. The result is
-the exact derivative of the discretised solution (step sizes are taken as fixed fractions of their segment).
+6 600, or 52 kB in float64, and two bytes for each of max_steps, 131 kB. The result is the exact derivative of the
+discretised solution (step sizes are taken as fixed fractions of their segment).
+
+Of more than KEPT lanes nothing is kept: they are run once more, part by part. So on a CPU the memory is bounded.
 """
 
 from typing import Any, NamedTuple
@@ -18,12 +20,16 @@ from jax import lax
 from jaxtyping import Array
 
 from neurojax import _lanes, stiff
+from neurojax._blocks import blocks, over_blocks, room
 from neurojax._drive import Drive, Track, over_ports, segment_at, track
 from neurojax._keep import kept
 from neurojax._lanes import Control, Equations, Place
 from neurojax._samples import ENDED, REJECTED, START, Page, Samples, samples, spread
 from neurojax._transpose import Law, Pulled, Seeds, Taken, transposed
 from neurojax.stiff import Book, Solution
+
+KEPT = 512
+"""Lanes whose steps are kept from the forward run on a CPU."""
 
 
 class Problem(NamedTuple):
@@ -41,6 +47,21 @@ class Problem(NamedTuple):
 
 def integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control) -> Solution:
     """`stiff.integrate`, differentiable in reverse: in members, waveform, sample times and initial state."""
+    lanes, own = y0.shape[1], 0 if drive.t.ndim > 1 else None
+
+    @jax.checkpoint
+    def part(inputs):
+        members, drive, start = inputs
+        return _integrate(equations, members, axes, drive, start.T, rtol, atol, how)
+
+    parts: Any = lambda carry, inputs, number: (carry, part(inputs))  # noqa: E731
+    if blocks(lanes, KEPT)[0] == 1:
+        return _integrate(equations, members, axes, drive, y0, rtol, atol, how)
+    return over_blocks(parts, None, (members, drive, y0.T), (axes, own, 0), lanes, KEPT)[1]
+
+
+def _integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control) -> Solution:
+    """`integrate` of lanes whose steps are kept."""
 
     def forward(inputs):
         members, drive, y0, rtol, atol = jax.tree.map(lambda a: a.value, inputs, is_leaf=_is_primal)
@@ -53,15 +74,27 @@ def integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Contr
         ((asked, moving), (still, resting)), tolerances, book = kept
         members, drive = eqx.combine(asked, still), eqx.combine(moving, resting)
         flags = jax.tree.map(lambda a: a is not None, asked, is_leaf=lambda a: a is None)
-        driven, table = bool(jax.tree.leaves(moving)), track(drive)
-        problem = Problem(equations, members, axes, flags, table, samples(drive), driven, how)
-        (of_asked, of_table), of_tau, of_start = _reverse(problem, tolerances, book, cotangent.y)
+        driven, own = bool(jax.tree.leaves(moving)), drive.t.ndim > 1
+        lanes = cotangent.y.shape[0]
+
+        def part(summed, given, block):
+            members, drive, seeds = given
+            problem = Problem(equations, members, axes, flags, track(drive), samples(drive), driven, how)
+            (of_asked, of_table), of_tau, of_start = _reverse(problem, tolerances, book, block, seeds)
+            of_track = (of_table, of_tau)
+            out = (of_asked, of_start.T, of_track if own else None)
+            return (None if own else jax.tree.map(jnp.add, summed, of_track)), out
+
+        zero = jax.tree.map(jnp.zeros_like, (track(drive)[:3] if driven else None, samples(drive).tau))
+        seeds = jnp.pad(cotangent.y, [(0, room(lanes) - lanes), (0, 0), (0, 0)])
+        given, places = (members, drive, seeds), (axes, 0 if own else None, 0)
+        summed, (of_asked, of_start, each) = over_blocks(part, None if own else zero, given, places, lanes)
         of_members = eqx.combine(_shared(of_asked, asked), jax.tree.map(jnp.zeros_like, members))
         of_drive = jax.tree.map(jnp.zeros_like, drive)
         if driven:
             looked_up = lambda d: (track(d)[:3], samples(d).tau)  # noqa: E731
-            of_drive = jax.vjp(looked_up, drive)[1]((of_table, of_tau))[0]
-        return ((of_members, of_drive, of_start, *map(jnp.zeros_like, tolerances)),)
+            of_drive = jax.vjp(looked_up, drive)[1](each if own else summed)[0]
+        return ((of_members, of_drive, of_start.T, *map(jnp.zeros_like, tolerances)),)
 
     @jax.custom_vjp
     def whole(inputs):
@@ -81,23 +114,24 @@ def _is_primal(a: Any) -> bool:
     return hasattr(a, "perturbed")
 
 
-def _reverse(problem: Problem, tolerances, book: Book, cotangent: Array) -> tuple[Any, Array, Array]:
-    """Gradients of the asked leaves (of each lane) and the track, of the times of the samples, and of the start."""
+def _reverse(problem: Problem, tolerances, book: Book, block: Array, cotangent: Array) -> tuple[Any, Array, Array]:
+    """Of a block: gradients of the asked leaves (each lane) and the track, of sample times, and of the start."""
     at, seeds = problem.at, jnp.moveaxis(cotangent, 0, 2)
 
     def turn(carry):
         number, page, count, costate, of_tau, found = carry
         of_y, of_more, more = spread(at, page, count, seeds)
         costate, found = _through(problem, page, count, (of_y, of_more), costate, found)
-        again = lambda: _again(problem, tolerances, book, page, jnp.maximum(number - 1, 0))  # noqa: E731
+        again = lambda: _again(problem, tolerances, book, page, block, jnp.maximum(number - 1, 0))  # noqa: E731
         page, count = lax.cond(number > 0, again, lambda: (page, count))
         return number - 1, page, count, costate, of_tau + more, found
 
-    zero = jnp.zeros_like(book.page.y[0])
+    page, count, last = jax.tree.map(lambda a: a[block], book[:3])
+    zero = jnp.zeros_like(page.y[0])
     lanes = zero.shape[-1]
     whole = _zeros(problem, lanes)
     table = jax.tree.map(jnp.zeros_like, problem.table[:3]) if problem.driven else None
-    carry = (book.last, book.page, book.count, (zero, jnp.zeros_like(zero[0])), jnp.zeros_like(at.tau), (whole, table))
+    carry = (last, page, count, (zero, jnp.zeros_like(zero[0])), jnp.zeros_like(at.tau), (whole, table))
     _, _, _, (costate, _), of_tau, found = lax.while_loop(lambda c: c[0] >= 0, turn, carry)
     return found, of_tau, costate
 
@@ -108,13 +142,11 @@ def _zeros(problem: Problem, lanes: int) -> Any:
     return jax.tree.map(jnp.zeros_like, each(problem.members))
 
 
-def _again(problem: Problem, tolerances, book: Book, page: Page, number: Array) -> tuple[Page, Array]:
+def _again(problem: Problem, tolerances, book: Book, page: Page, block: Array, number: Array) -> tuple[Page, Array]:
     """A page that was overwritten: the same steps, taken once more from where they began."""
-    lanes = jax.tree.map(lambda a: a[number], book.lanes)
+    lanes, ahead = jax.tree.map(lambda a: a[block, number], (book.lanes, book.ahead))
     equations, members, axes, *_ = problem
-    (rtol, atol), place = tolerances, Place(problem.table, problem.at)
-    if book.ahead is not None:
-        page = page._replace(ahead=book.ahead[number])
+    (rtol, atol), place, page = tolerances, Place(problem.table, problem.at), page._replace(ahead=ahead)
     _, page, count = stiff.fill(equations, members, axes, place, lanes, page, rtol, atol, problem.how, again=True)
     return page, count
 

@@ -67,8 +67,8 @@ def samples(drive: Drive) -> Samples:
     return Samples(tau, lax.stop_gradient(tau - slack), first, lax.stop_gradient(density))
 
 
-def blank(rows: int, y0: Array, booked: bool = False, noted: bool = False) -> Page:
-    """An empty page, with room for the stages if it is `booked`, and for the sizes ahead if they are `noted`."""
+def blank(rows: int, y0: Array, booked: bool = False) -> Page:
+    """An empty page, with room for the stages and the sizes ahead if it is `booked`."""
     n, lanes = y0.shape
     return Page(
         jnp.zeros((rows + 1, n, lanes), y0.dtype),
@@ -76,7 +76,7 @@ def blank(rows: int, y0: Array, booked: bool = False, noted: bool = False) -> Pa
         jnp.zeros((rows, 2 + 2 * n, lanes), y0.dtype),
         jnp.zeros((rows, lanes), jnp.int32),
         jnp.zeros((rows, STAGES, n, lanes), y0.dtype) if booked else None,
-        jnp.zeros((rows, lanes), jnp.uint16) if noted else None,
+        jnp.zeros((rows, lanes), jnp.uint16) if booked else None,
     )
 
 

@@ -14,11 +14,6 @@ its flags once, when it first computes something: after that an import of neuroj
 
 import os
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Int
-
 FLAG = "--xla_backend_extra_options"
 OPTION = "xla_cpu_small_while_loop_byte_threshold"
 BYTES = 2**24
@@ -29,15 +24,3 @@ def loops_in_one_piece() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if FLAG not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {FLAG}={OPTION}={BYTES}".strip()
-
-
-def one(number: Int[Array, ""]) -> Int[Array, ""]:
-    """1, from a number of zero or more, in such a way that the loop in which it is found stays a list of kernels.
-
-    One function is rounded as suits what surrounds the loop, kernels are the same wherever it is. So it calls a
-    library, if only for the root of a number.
-    """
-    if jax.default_backend() != "cpu":
-        return jnp.ones_like(number)
-    root = lax.linalg.cholesky((number + 1).astype(jnp.float32).reshape(1, 1))[0, 0]
-    return jnp.where(root > 0, jnp.ones_like(number), jnp.zeros_like(number))

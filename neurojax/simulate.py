@@ -83,6 +83,7 @@ def simulate(
     usual: Environment = jax.tree.map(lambda a: a.astype(waveform.t.dtype), Environment())
     env = usual if env is None else env
     _check_ports(device, waveform)
+    _check_precision(waveform, {"device": device, "env": env, "instrument": instrument, "x0": x0})
     times = _sample_times(waveform, ts)
     steps = None if key is None else _path_grid(device, waveform, times, env, dt)
     size = _members(device, env, x0, key)
@@ -205,6 +206,18 @@ def _check_ports(device: AbstractDevice, waveform: Waveform) -> None:
             f"{type(device).__name__} takes the voltage of {ports} over {device.terminals[-1]}, so a waveform of shape "
             f"(knots, *{device.port_shape}); this one has {tuple(waveform.v.shape)}. Give each knot one voltage a port."
         )
+
+
+def _check_precision(waveform: Waveform, given: dict[str, Any]) -> None:
+    usual = waveform.t.dtype
+    for what, tree in ({"waveform.v": waveform.v} | given).items():
+        for leaf in jtu.tree_leaves(tree):
+            dtype = getattr(leaf, "dtype", usual)
+            if jnp.issubdtype(dtype, jnp.floating) and dtype != usual:
+                raise SimulationError(
+                    f"waveform.t is {usual}, but {what} has {dtype}: all must have one precision. Cast what differs, "
+                    f"for instance jax.tree.map(lambda a: a.astype({usual}), {what.split('.')[0]})."
+                )
 
 
 def _sample_times(waveform: Waveform, ts: Any) -> Array:

@@ -18,19 +18,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from neurojax._blocks import blocks, over_blocks
 from neurojax._drive import Drive, first_segment, segment_at, track
 from neurojax._lanes import Control, Equations, Lanes, Place, attempt, is_active
 from neurojax._rodas import Slopes
 from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, longhand, samples, write
-from neurojax._xla import one
 
 MANY_LANES = 64
 """From here on the stages are written out: slower to compile, quicker to run."""
-FEW_LANES = 512
-"""Up to here the adjoint takes lost steps again by notes of all decisions: two bytes a lane for each of max_steps.
-
-For they are run by another program (`_xla.py`), which need not round the same. More lanes are run by the same kernels.
-"""
 PAGE = 2**20
 """About how many numbers a page holds: more would only be memory to fetch."""
 
@@ -44,21 +39,21 @@ class Solution(NamedTuple):
 
 
 class Book(NamedTuple):
-    """What the adjoint needs of a run: the last page, its rows, its number, and how every page began (leading axis).
+    """What the adjoint needs of a run: the last page, its rows, its number, how pages began and their `Page.ahead`.
 
-    ahead: of few lanes `Page.ahead` of all pages.
+    Everything has a leading axis of blocks, the last two one of pages behind it.
     """
 
     page: Page
     count: Array
     last: Array
     lanes: Lanes
-    ahead: Array | None
+    ahead: Array
 
 
 def control(lanes: int, states: int, max_steps: int, page: int = PAGE, booked: bool = True) -> Control:
     """Pages of about `page` numbers."""
-    rows = page // (lanes * (3 + 3 * states))
+    rows = page // (blocks(lanes)[1] * (3 + 3 * states))
     # Where it is `booked`, a run of 2^16 steps keeps its lanes at the beginning of each page.
     rows = 2 ** max(8 if booked else 6, min(10, rows.bit_length() - 1))
     return Control(max_steps, rows, lanes >= MANY_LANES)
@@ -84,31 +79,61 @@ def integrate(
     return run(equations, members, axes, drive, y0, rtol, atol, how)[0]
 
 
-def run(equations, members, axes, drive, y0, rtol, atol, how: Control, booked: bool = False):
-    """`integrate`, which also keeps what the adjoint needs."""
+def run(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control, booked: bool = False):
+    """`integrate`, which also keeps what the adjoint needs; block by block, see `_blocks.py`."""
+
+    def part(book, given, block):
+        members, drive, start = given
+        return _run(equations, members, axes, drive, start.T, rtol, atol, how, book, block)
+
+    lanes, own = y0.shape[1], 0 if drive.t.ndim > 1 else None
+    book = _blank_book(drive, y0, how) if booked else None
+    book, solution = over_blocks(part, book, (members, drive, y0.T), (axes, own, 0), lanes)
+    return solution, book
+
+
+def _blank_book(drive: Drive, y0: Array, how: Control) -> Book:
+    """A book with room for all blocks."""
+    count, size = blocks(y0.shape[1])
+    some = jax.tree.map(lambda a: a[:size] if drive.t.ndim > 1 else a, drive)
+    lanes = begin(some, jnp.broadcast_to(y0[:, :1], (y0.shape[0], size)))
+    page, pages = blank(how.rows, lanes.y, True), how.max_steps // how.rows + 2
+    whole = lambda *room: lambda a: jnp.zeros((count, *room, *a.shape), a.dtype)  # noqa: E731
+    none = jnp.zeros(count, jnp.int32)
+    return Book(jax.tree.map(whole(), page), none, none, *jax.tree.map(whole(pages), (lanes, page.ahead)))
+
+
+def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Book | None, block: Array):
+    """One block: the book, and `Solution`."""
     place, lanes = Place(track(drive), samples(drive)), begin(drive, y0)
     out = jnp.full((drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
-    room = how.max_steps // how.rows + 2 if booked else 0
-    noted = booked and y0.shape[1] <= FEW_LANES
-    page = blank(how.rows, y0, booked, noted)
-    book = jax.tree.map(lambda a: jnp.zeros((room, *a.shape), a.dtype), (lanes, page.ahead))
+    kept = None if book is None else (book.lanes, book.ahead)
 
     def unfinished(carry):
         return jnp.any(is_active(carry[0], place.table))
 
     def turn(carry):
-        lanes, out, page, _, book, number = carry
+        lanes, out, page, _, kept, number = carry
         before = lanes
         lanes, page, count = fill(equations, members, axes, place, lanes, page, rtol, atol, how)
-        if booked:
-            put = lambda a, b: lax.dynamic_update_index_in_dim(a, b, number, 0)  # noqa: E731
-            book = jax.tree.map(put, book, (before, page.ahead))
-        return lanes, collect(place.at, page, count, out), page, count, book, number + 1
+        if kept is not None:
+            kept = jax.tree.map(lambda a, b: _put(a, b, block, number), kept, (before, page.ahead))
+        return lanes, collect(place.at, page, count, out), page, count, kept, number + 1
 
     none = jnp.zeros((), jnp.int32)
-    carry = (lanes, out, page, none, book, none)
-    lanes, out, page, count, book, number = lax.while_loop(unfinished, turn, carry)
-    return Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code), Book(page, count, number - 1, *book)
+    carry = (lanes, out, blank(how.rows, y0, kept is not None), none, kept, none)
+    lanes, out, page, count, kept, number = lax.while_loop(unfinished, turn, carry)
+    if book is not None and kept is not None:
+        put = lambda a, b: jax.tree.map(lambda a, b: _put(a, b, block), a, b)  # noqa: E731
+        last = put(book.page, page), put(book.count, count), put(book.last, number - 1)
+        book = Book(*last, *kept)
+    return book, Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code)
+
+
+def _put(whole: Array, part: Array, *at: Array) -> Array:
+    """whole[at] = part, in place."""
+    rows = part.reshape((1,) * len(at) + part.shape)
+    return lax.dynamic_update_slice(whole, rows, (*at, *[jnp.zeros((), jnp.int32)] * part.ndim))
 
 
 def fill(
@@ -116,9 +141,8 @@ def fill(
 ):
     """Steps of all lanes until the page is full or all are done: (lanes, page, rows written).
 
-    again: those that the page has notes of, where it has some.
+    again: those that the page has notes of. The program that does so need not round as the first one did.
     """
-    again, alike = again and page.ahead is not None, page.u is not None and page.ahead is None
 
     def going(carry):
         lanes, _, row = carry
@@ -135,7 +159,7 @@ def fill(
         calm = jax.tree.map(lambda a: jnp.where(move.accepted, a, jnp.zeros_like(a)), move.step)
         h = jnp.where(move.accepted, move.h, jnp.ones_like(move.h))
         page = write(page, row, now.y, now.s, now.tau, h, calm, 4 * now.k + kind, note)
-        return following, page, row + (one(row) if alike else 1)
+        return following, page, row + 1
 
     lanes, page, count = lax.while_loop(going, once, (lanes, page, jnp.zeros((), jnp.int32)))
     return lanes, close(page, count, lanes.y, lanes.s), count

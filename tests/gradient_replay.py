@@ -85,7 +85,9 @@ def _recorded(given: Problem, asked: Asked, rtol: Any) -> tuple[stiff.Solution, 
 def _again(run: Run, book: stiff.Book) -> Any:
     """The states at all samples, by the steps of the record: a function of what is in `run`, for forward mode."""
     y0, unravel, equations, how = _flat(run)
-    table, at, axes, old = track(run.drive), samples(run.drive), member_axes(run.lanes), book.page
+    table, at, axes = track(run.drive), samples(run.drive), member_axes(run.lanes)
+    # All lanes are one block.
+    old, count = jax.tree.map(lambda a: a[0], (book.page, book.count))
 
     def once(row: Array, carry: tuple[Array, Array, Page]) -> tuple[Array, Array, Page]:
         y, tau, page = carry
@@ -100,10 +102,10 @@ def _again(run: Run, book: stiff.Book) -> Any:
         ahead = jnp.where(end, jnp.zeros_like(tau), tau + h)
         return jnp.where(counts[None], step.y, y), jnp.where(counts, ahead, tau), page
 
-    y, _, page = lax.fori_loop(0, book.count, once, (y0, jnp.zeros_like(y0[0]), blank(how.rows, y0, False)))
-    page = close(page, book.count, _valued(old.y[book.count], y), old.s[book.count])
+    y, _, page = lax.fori_loop(0, count, once, (y0, jnp.zeros_like(y0[0]), blank(how.rows, y0, False)))
+    page = close(page, count, _valued(old.y[count], y), old.s[count])
     out = jnp.full((run.drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
-    return jax.vmap(jax.vmap(unravel))(jnp.moveaxis(collect(at, page, book.count, out), 2, 0))
+    return jax.vmap(jax.vmap(unravel))(jnp.moveaxis(collect(at, page, count, out), 2, 0))
 
 
 def _valued(value: Array, varies: Array) -> Array:

@@ -57,6 +57,12 @@ CALLS = {
         r"-1.0, 2.0",
         "one sign",
     ),
+    "two precisions": (
+        lambda: simulate(wave=jax.tree.map(lambda a: a.astype(jnp.float32), WAVE)),
+        nj.SimulationError,
+        "float32, but device has float64",
+        r"astype\(float32\)",
+    ),
     "device unknown": (lambda: nj.device_named("Vteem"), nj.DataError, "'Vteem'", "Did you mean 'Vteam'"),
     "waveform backwards": (
         lambda: nj.Waveform([0.0, 2.0, 1.0], [0.0, 1.0, 0.0]),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax import _adjoint, _lanes, stiff
+from neurojax import _adjoint, _blocks, _lanes, stiff
 from neurojax._rodas import interpolate, rodas4, slopes
 
 RTOL, ATOL = jnp.asarray(1e-8), jnp.asarray(1e-10)
@@ -228,9 +228,9 @@ def test_gradients_through_algebraic_unknowns():
     assert float(forward) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-6)
 
 
-@pytest.mark.parametrize("lanes", [1, stiff.FEW_LANES + 1])
+@pytest.mark.parametrize("lanes", [1, 2 * _blocks.BLOCK + 1])
 def test_pages_that_are_turned_change_nothing(lanes):
-    """Neither the states nor the gradient, which steps through lost pages again, by notes or by the same kernels."""
+    """Neither the states nor the gradient, which steps through lost pages again, by notes; one block and three."""
     drive = wave((0.0, 0.0), (1.0, 1.0), (1.0, -0.5), (4.0, 0.5), samples=np.linspace(0, 4, 50))
     y0, member = jnp.stack([jnp.linspace(0.5, 1, lanes), jnp.zeros(lanes)]), (jnp.asarray(5.0), jnp.asarray(0.7))
 
