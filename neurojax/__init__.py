@@ -11,6 +11,7 @@ if not hasattr(_physics, "AbstractDevice"):
         "A file or folder of yours named `physics` shadows it: rename it, or run from another folder."
     )
 
+from neurojax import metrics as metrics
 from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
 from neurojax.bijection import Box as Box
 from neurojax.catalogue import describe as describe
@@ -20,6 +21,9 @@ from neurojax.compare import Ranking as Ranking
 from neurojax.compare import compare as compare
 from neurojax.csvfile import read_csv as read_csv
 from neurojax.csvfile import read_ramps as read_ramps
+from neurojax.cycles import cycles as cycles
+from neurojax.datasheet import DataSheet as DataSheet
+from neurojax.datasheet import characterise as characterise
 from neurojax.devicefile import load_device as load_device
 from neurojax.devicefile import save_device as save_device
 from neurojax.errors import DataError as DataError
@@ -34,10 +38,17 @@ from neurojax.instrument import Instrument as Instrument
 from neurojax.profile import Profile as Profile
 from neurojax.profile import profile as profile
 from neurojax.pulses import PulseTrace as PulseTrace
+from neurojax.reading import read_noise as read_noise
 from neurojax.record import Record as Record
 from neurojax.repeats import mean_ramp as mean_ramp
 from neurojax.repeats import mean_repeats as mean_repeats
 from neurojax.simulate import simulate as simulate
+from neurojax.spread import Empirical as Empirical
+from neurojax.spread import LogNormal as LogNormal
+from neurojax.spread import Normal as Normal
+from neurojax.spread import Uniform as Uniform
+from neurojax.spread import population as population
+from neurojax.spread import with_yield as with_yield
 from neurojax.switching import switching_time as switching_time
 from neurojax.trace import Trace as Trace
 from neurojax.waveform import Waveform as Waveform

@@ -1,5 +1,6 @@
 """Which devices there are: found by import, never listed by hand."""
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -14,15 +15,25 @@ from physics.quantity import parameters, suggest
 
 
 def devices(*, elements: bool = False) -> dict[str, Any]:
-    """Name -> class of every device in `physics`, sorted; circuit elements only if asked."""
+    """Name -> class of every device in `physics`, sorted; circuit elements only if asked.
+
+    What wraps another device (`physics.imperfect`) is none by itself.
+    """
     found: dict[str, Any] = {}
     for info in pkgutil.iter_modules(physics.__path__):
         module = importlib.import_module(f"physics.{info.name}")
-        for name, cls in vars(module).items():
+        members: dict[str, Any] = vars(module)
+        for name, cls in members.items():
             here = inspect.isclass(cls) and issubclass(cls, AbstractDevice) and cls.__module__ == module.__name__
-            if here and not inspect.isabstract(cls) and (elements or info.name != "elements"):
+            if here and not inspect.isabstract(cls) and _complete(cls) and (elements or getattr(cls, "family", "") != "element"):
                 found[name] = cls
     return dict(sorted(found.items()))
+
+
+def _complete(cls: Any) -> bool:
+    """Whether it can be made without arguments."""
+    unset = dataclasses.MISSING
+    return not any(f.default is unset and f.default_factory is unset for f in dataclasses.fields(cls))
 
 
 def device_named(name: str) -> AbstractDevice:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from neurojax._cli_fit import fit
+from neurojax._cli_sheet import characterise
 from neurojax._console import assignments, out, polite, show
 
 app = typer.Typer(
@@ -98,6 +99,7 @@ def simulate(
 
 
 app.command()(fit)
+app.command()(characterise)
 
 
 @app.command()
@@ -139,7 +141,8 @@ def bench(
         rows = []
         for r in BENCHES[name]():
             rows.append(r)
-            errors = "" if r.our_error is None else f"; error {r.our_error:.2g} against {r.other_error:.2g}"
+            errors = "" if r.our_error is None else f"; error {r.our_error:.2g}"
+            errors += "" if r.other_error is None else f" against {r.other_error:.2g}"
             note = f" ({r.note})" if r.note else ""
             text = f"{r.case:<40} {r.ratio:>8.3g} {r.other}{errors}{note}"
             if not as_json:

@@ -9,6 +9,7 @@ from neurojax.pulses import PulseTrace
 
 if TYPE_CHECKING:
     from neurojax.compare import Ranking
+    from neurojax.datasheet import DataSheet
     from neurojax.fitresult import Fit
     from neurojax.profile import Profile
     from neurojax.record import Record
@@ -127,3 +128,23 @@ def profile(profile: "Profile", *, ax: Any = None) -> Any:
     if profile.log:
         ax.set_xscale("log")
     return ax
+
+
+def sheet(sheet: "DataSheet", axes_: Any = None) -> Any:
+    """The usual sweep, and the readings of pulses up and down; returns both Axes."""
+    if axes_ is None:
+        import matplotlib.pyplot as plt
+
+        axes_ = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")[1]
+    left, right = axes_
+    i = np.abs(np.asarray(sheet.sweep.i))
+    wide = i.max() > 1e3 * max(float(np.median(i)), 1e-30)
+    record(sheet.sweep, ax=left, kind="log" if wide else "iv")
+    axes(right)
+    g = np.concatenate([sheet.up, sheet.down[1:]])
+    right.plot(np.arange(len(g)), g, marker=".", linewidth=0.8, color="C0")
+    right.set_xlabel("pulse")
+    right.set_ylabel("conductance")
+    right.yaxis.set_major_formatter(EngFormatter(unit="S"))
+    left.set_title(f"{sheet.device}, {sheet.family}", fontsize=10)
+    return left, right

@@ -17,11 +17,16 @@ from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
 from physics.elements import Mosfet as Mosfet
 from physics.elements import Resistor as Resistor
+from physics.families import families as families
 from physics.gap import GapRram as GapRram
+from physics.imperfect import Fluctuating as Fluctuating
+from physics.imperfect import Stuck as Stuck
+from physics.imperfect import Worn as Worn
 from physics.interfacial import Wox as Wox
 from physics.ionic import Ecram as Ecram
 from physics.jart import JartVcm as JartVcm
 from physics.mott import NbO2Mott as NbO2Mott
+from physics.noise import ReadNoise as ReadNoise
 from physics.phase_change import PhaseChangeCell as PhaseChangeCell
 from physics.quantity import Parameter as Parameter
 from physics.quantity import Quantity as Quantity
@@ -29,5 +34,7 @@ from physics.quantity import parameters as parameters
 from physics.quantity import quantity as quantity
 from physics.quantity import state_variable as state_variable
 from physics.quantity import with_values as with_values
+from physics.retention import Relaxation as Relaxation
+from physics.retention import Retention as Retention
 from physics.silver_filament import AgFilament as AgFilament
 from physics.thermal_filament import ThermalFilament as ThermalFilament

@@ -67,7 +67,7 @@ class ThermalFilament(AbstractDevice):
         return ThermalFilament.State(size=jnp.log(self.phi_init / self.phi_ref))
 
     def rate(self, x: State, v: Volts, env: Environment) -> State:
-        drop = self.current(x, v, env) / self.conductance(x)
+        drop = self.current(x, v, env) / self.conductance_of(x)
         high = stop(_STEEP * (x.size - jnp.log(self.phi_max / self.phi_ref)))
         low = stop(_STEEP * (jnp.log(self.phi_min / self.phi_ref) - x.size))
         ends = end_stops(v, high, low, self.v_s)
@@ -75,7 +75,7 @@ class ThermalFilament(AbstractDevice):
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:
         del env
-        g = self.conductance(x)
+        g = self.conductance_of(x)
         free = v * g / (1 + self.r_s * g)
         return blend(free, limit_current(free, self.i_c), v, self.v_s)
 
@@ -83,7 +83,7 @@ class ThermalFilament(AbstractDevice):
         """R of the filament (ohm)."""
         return cylinder_resistance(self.rho, self.length / self.phi_ref, limexp(x.size)) / self.phi_ref
 
-    def conductance(self, x: State) -> Real:
+    def conductance_of(self, x: State) -> Real:
         """Of the filament and the oxide beside it (S)."""
         return 1 / self.resistance(x) + self.g_ox
 

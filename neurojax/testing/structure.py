@@ -23,6 +23,9 @@ def declarations(device: AbstractDevice, size: int, seed: int) -> str:
         return f"the docstring of {cls.__name__} holds no equation"
     if not cls.doi:
         return f"{cls.__name__}.doi is empty; give the DOI of the equations, 'textbook', or 'unpublished'"
+    for name in ("conductance", "power", "port_shape"):
+        if getattr(cls, name) is not getattr(AbstractDevice, name):
+            return f"{name} is derived and final, {cls.__name__} defines another; call yours something else"
     for field in dataclasses.fields(device):
         declared = field.metadata.get("quantity")
         if declared is None and not field.metadata.get("static"):

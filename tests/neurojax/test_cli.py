@@ -117,3 +117,14 @@ def test_the_table_of_a_benchmark_goes_between_its_lines(tmp_path):
     assert path.read_text() == f"before\n<!-- bench engine -->\n{text}<!-- end -->\nafter\n"
     with pytest.raises(DataError, match="no lines '<!-- bench fit -->'"):
         insert(path, "fit", text)
+
+
+def test_benchmarks_print_rows_with_and_without_errors(monkeypatch):
+    from neurojax import bench
+    from neurojax.bench import Row
+
+    rows = [Row("a", "b", 2.0, 1e-3, 2e-3), Row("c", "d", 3.0, 1e-4), Row("e", "f", 4.0, note="once")]
+    monkeypatch.setitem(bench.BENCHES, "engine", lambda: iter(rows))
+    done = CliRunner().invoke(app, ["bench", "engine"])
+    assert done.exit_code == 0
+    assert "error 0.001 against 0.002" in done.output and "error 0.0001\n" in done.output and "(once)" in done.output

@@ -184,6 +184,12 @@ def test_missing_words_are_caught():
     assert "'k' has no sentence" in failures(made(speed=silent), "declarations")["declarations"]
 
 
+def test_what_is_derived_is_not_defined_anew():
+    device = made()
+    type(device).conductance = lambda self, x: self.g
+    assert "conductance is derived and final" in failures(device, "declarations")["declarations"]
+
+
 def test_a_discontinuous_rate_shows_in_the_convergence_or_by_itself():
     assert set(failures(made(how=jumping), "continuous", "jit", "vmap")) == {"continuous"}
 

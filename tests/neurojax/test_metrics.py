@@ -1,0 +1,115 @@
+"""Figures of merit against what can be said in closed form, and the data sheet of some devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import neurojax as nj
+import physics
+from neurojax import metrics
+from neurojax.cli import app
+from physics import Environment
+
+
+def test_readings_and_ratio():
+    device = physics.Vteam()
+    record = nj.simulate(device, nj.triangle(0.6, -0.6, 1e-6))
+    g = metrics.conductances(device, record, 0.01)
+    w = np.asarray(record.x.w)
+    assert g.shape == w.shape
+    # From R_on = 50 to R_off = 1000 ohm.
+    assert float(metrics.on_off(jnp.asarray([1e-3, 2e-2]))) == pytest.approx(20.0)
+    many = nj.simulate(physics.Vteam(r_on=jnp.asarray([50.0, 60.0])), nj.triangle(0.6, -0.6, 1e-6))
+    with pytest.raises(nj.SimulationError, match="member"):
+        metrics.conductances(device, many, 0.01)
+
+
+def test_switching_voltage_and_energy_of_a_record():
+    """A resistor whose current passes a level at a known voltage, after a known energy."""
+    device = physics.Resistor(resistance=1e3)
+    record = nj.simulate(device, nj.Waveform([0.0, 1.0], [0.0, 2.0]), ts=np.linspace(0, 1, 2001))
+    assert float(metrics.switching_voltage(record, "current", 1e-3)) == pytest.approx(1.0, rel=1e-6)
+    # Integral of (2t)^2/R to t = 1/2.
+    assert float(metrics.switching_energy(record, "current", 1e-3)) == pytest.approx(4 / 24 * 1e-3, rel=1e-5)
+    assert float(metrics.delay(record, 1e-3, 0.25)) == pytest.approx(0.25, rel=1e-6)
+    assert np.isnan(float(metrics.switching_voltage(record, "current", 1.0)))
+
+
+def test_threshold_and_hold_of_an_ag_filament():
+    """The published pair of the fit that the device reproduces: 1.7566 and 1.5751 V at 5 V/s."""
+    device, wave = physics.AgFilament(), nj.triangle(2.5, 0.0, 1.0)
+    record = nj.simulate(device, wave, ts=np.linspace(0, 1, 4001))
+    on, off = metrics.threshold_and_hold(record, 1e-6)
+    assert float(on) == pytest.approx(1.756649, abs=3e-3)
+    assert float(off) == pytest.approx(1.575059, abs=2e-2)
+    quiet = metrics.threshold_and_hold(record, 1.0)
+    assert np.isnan(np.asarray(quiet)).all()
+
+
+def test_states():
+    one = metrics.states(jnp.asarray(1e-6), jnp.asarray(7e-6), jnp.asarray(1e-7))
+    g = jnp.linspace(1e-6, 7e-6, 101)
+    assert float(one) == pytest.approx(11.0)
+    assert float(metrics.states_between(g, jnp.full(101, 1e-7))) == pytest.approx(11.0)
+    # Noise in proportion to the level: ln(7)/(6 x 0.02) more.
+    assert float(metrics.states_between(g, 0.02 * g)) == pytest.approx(1 + np.log(7) / 0.12, rel=1e-3)
+
+
+def test_linearity_and_symmetry():
+    straight = jnp.linspace(1.0, 2.0, 21)
+    assert float(metrics.nonlinearity(straight)) == pytest.approx(0.0, abs=1e-12)
+    n = jnp.linspace(0.0, 1.0, 401)
+    a = 0.5
+    soft = (1 - jnp.exp(-n / a)) / (1 - np.exp(-1 / a))
+    top = a * np.log(1 / (a * (1 - np.exp(-1 / a))))
+    expected = (1 - np.exp(-top / a)) / (1 - np.exp(-1 / a)) - top
+    assert float(metrics.nonlinearity(soft)) == pytest.approx(expected, rel=1e-4)
+    assert float(metrics.asymmetry(straight, straight[::-1])) == pytest.approx(0.0, abs=1e-9)
+    assert float(metrics.asymmetry(soft, soft[::-1])) == pytest.approx(0.0, abs=1e-2)
+    # Both fast first: up is steep where down is flat.
+    assert float(metrics.asymmetry(soft, 1 - soft)) > 0.5
+
+
+def test_pairs_and_slopes():
+    assert float(metrics.paired_pulse(jnp.asarray(1.0), jnp.asarray(2.0), jnp.asarray(2.5))) == pytest.approx(1.5)
+    v = jnp.asarray([1.0, 1.1, 1.2])
+    assert float(metrics.kinetics_slope(v, 1e-3 * 10 ** (-(v - 1.0) / 0.075))) == pytest.approx(-0.075, rel=1e-9)
+
+
+def test_memory():
+    """Wox forgets in 50 ms, a linear law; GapRram never."""
+    assert float(metrics.volatility(physics.Wox())) == pytest.approx(0.05, rel=1e-9)
+    assert float(metrics.volatility(physics.Vteam())) > 1e6
+    slope = jax.grad(lambda tau: metrics.volatility(physics.Wox(tau=tau)))(jnp.asarray(0.05))
+    assert float(slope) == pytest.approx(1.0, rel=1e-9)
+
+
+def test_data_sheet_of_a_synapse(tmp_path):
+    sheet = nj.characterise(physics.Yakopcic(), pulses=8)
+    assert sheet.role == "synapse" and sheet.up.shape == (9,)
+    assert (np.diff(sheet.up) > 0).all() and (np.diff(sheet.down) < 0).all()
+    assert 4 < sheet["states"] < 1000 and sheet["on_off"] > 1
+    told = repr(sheet)
+    assert "pulse_energy" in told and "J" in told
+    left, right = sheet.plot()
+    assert left.get_xlabel() and right.get_xlabel() == "pulse"
+    with pytest.raises(KeyError, match="there is no figure 'energy'"):
+        sheet["energy"]
+
+
+def test_data_sheet_of_a_neuron_and_on_the_command_line(tmp_path):
+    sheet = nj.characterise(physics.AgFilament(), pulses=4)
+    assert sheet.role == "neuron"
+    assert sheet["threshold"] > sheet["hold"] > 0
+    done = CliRunner().invoke(app, ["characterise", "Wox", "--pulses", "4", "--json"])
+    assert done.exit_code == 0 and '"memory"' in done.output
+
+
+def test_families():
+    table = physics.families(Environment())
+    rows = {r.device: r for r in table}
+    assert rows["AgDiffusive"].role == "neuron" and rows["GapRram"].role == "synapse"
+    assert rows["NbO2Mott"].memory < 1e-6
+    assert len(repr(table).splitlines()) == len(table) + 1
