@@ -11,13 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from draws import draw
+from established import ESTABLISHED
 
 from neurojax.catalogue import devices
 
 QUICK, MANY = 20, int(os.environ.get("NEUROJAX_DRAWS", "65"))
 FEWER = {"PhaseChangeCell": 5, "JartVcm": 10, "NbO2Mott": 10}
 """Of the quick draws where one takes longer than all of another device."""
-NAMES = list(devices())
+NAMES = [n for n in devices() if n in ESTABLISHED]
+OTHERS = [n for n in devices() if n not in ESTABLISHED]
 HARD_FOR_SCIPY = ("NbO2Mott", "PhaseChangeCell")
 """LSODA does not get through some of their lanes in minutes."""
 
@@ -50,6 +52,14 @@ def test_of_many_random_draws_none_is_silently_wrong(name, outcomes):
     assert np.sum(found.code != 0) <= 1 + MANY // 100
     assert len(found.suspects) <= 1 + MANY // 100
     assert found.unknown <= 1 + MANY // 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_few_random_draws_of_the_other_devices_are_right(name):
+    found = campaign.campaign(devices()[name](), FEWER.get(name, QUICK), seed=7)
+    assert not words(found)
+    assert np.sum(found.code != 0) <= 1
 
 
 @pytest.mark.slow
