@@ -131,7 +131,7 @@ def _differentiable(asked: Any, exact: Any, found: tuple[Array, Bracket], name: 
     question = _question(asked, exact, t0.shape[0])
     ts = jnp.where(bracket.crossed, t0, question.t[:, 0])[:, None]
     xs = _states(question, ts, max_steps, gradient)
-    y, speed = observed(question, xs, ts, name)
+    y, speed = observed(question, xs, ts, name, motion(question, ts, max_steps))
     t = implicit(t0, y[:, 0], speed[:, 0], question.level, bracket.crossed)
     if name == CURRENT:
         knot, jumps = jax.vmap(_jump)(question.t, bracket.start, bracket.end)
@@ -163,10 +163,21 @@ def search(question: Question, bracket: Bracket, height: Array, name: str, max_s
     return lax.while_loop(unfinished, narrow, (_settled(bracket, height), jnp.zeros((), jnp.int32)))[0]
 
 
-def observed(question: Question, xs: Any, ts: Array, name: str) -> tuple[Array, Array]:
-    """y and dy/dt at samples: states (lanes, samples), times (lanes, samples)."""
+def motion(question: Question, ts: Array, max_steps: int) -> Any:
+    """dx/dt of the solution at times (lanes, samples), without a derivative of its own.
 
-    def one(member, x, t, wave_t, wave_v):
+    Not the rate at the solution: where a state follows the voltage, the rate is the small difference that the solver
+    has left times a large number.
+    """
+    still = jax.tree.map(lax.stop_gradient, question)
+    over: Any = lambda ts: _states(still, ts, max_steps, "forward")  # noqa: E731
+    return jax.tree.map(lax.stop_gradient, jax.jvp(over, (lax.stop_gradient(ts),), (jnp.ones_like(ts),))[1])
+
+
+def observed(question: Question, xs: Any, ts: Array, name: str, moved: Any = None) -> tuple[Array, Array]:
+    """y and dy/dt at samples: states (lanes, samples), times (lanes, samples); `moved` is dx/dt, the rate if none."""
+
+    def one(member, x, t, dx, wave_t, wave_v):
         v, slope = interpolate(wave_t, wave_v, t)
 
         def y(x, v):
@@ -175,11 +186,11 @@ def observed(question: Question, xs: Any, ts: Array, name: str) -> tuple[Array, 
             i = member.observe(x, v, slope)[0]
             return i[-1] if i.ndim else i
 
-        return jax.jvp(y, (x, v), (member.rate(x, v), slope))
+        return jax.jvp(y, (x, v), (member.rate(x, v) if dx is None else dx, slope))
 
-    each = jax.vmap(one, in_axes=(None, 0, 0, None, None))
+    each = jax.vmap(one, in_axes=(None, 0, 0, 0, None, None))
     axes = member_axes(question.members)
-    return jax.vmap(each, in_axes=(axes, 0, 0, 0, 0))(question.members, xs, ts, question.t, question.v)
+    return jax.vmap(each, in_axes=(axes, 0, 0, 0, 0, 0))(question.members, xs, ts, moved, question.t, question.v)
 
 
 def guess(b: Bracket, level: Array) -> Array:

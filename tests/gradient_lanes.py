@@ -17,7 +17,7 @@ from neurojax._drive import Drive
 from neurojax.members import Members, member_axes, start_states
 from neurojax.record import cumulative
 from neurojax.simulate import solve
-from neurojax.switching import Question, implicit, observed
+from neurojax.switching import Question, implicit, motion, observed
 from neurojax.testing.draws import inside
 from neurojax.waveform import interpolate
 from physics.device import AbstractDevice, Environment
@@ -102,15 +102,24 @@ def run_at(given: Problem, place: dict[str, Array], asked: Asked, rtol: Any) -> 
     return Run(members, Drive(drawn.drive.t, drawn.drive.v, asked.ts), x0, exact)
 
 
-def answers(given: Problem, place: dict[str, Array], asked: Asked, name: str, rtol: Any, gradient: str) -> Answer:
-    """All quantities of all lanes at `place`."""
+def answers(
+    given: Problem, place: dict[str, Array], asked: Asked, name: str, rtol: Any, gradient: str, moved: Any = None
+) -> Answer:
+    """All quantities of all lanes at `place`. moved: from `motions`, which is asked here if none."""
     run = run_at(given, place, asked, rtol)
+    moved = motions(run, asked) if moved is None else moved
     xs, steps, code = solve(run.lanes, member_axes(run.lanes), run.drive, run.x0, run.exact, MAX_STEPS, gradient)
-    return quantities(run, xs, asked, name, steps, code)
+    return quantities(run, xs, asked, name, steps, code, moved)
 
 
-def quantities(run: Run, xs: Any, asked: Asked, name: str, steps: Array, code: Array) -> Answer:
-    """Of the states at all samples."""
+def motions(run: Run, asked: Asked) -> Any:
+    """dx/dt at all samples, without a derivative."""
+    members, (t, v, ts), x0, exact = run
+    return motion(Question(members, t, v, x0, asked.level, exact), ts, MAX_STEPS)
+
+
+def quantities(run: Run, xs: Any, asked: Asked, name: str, steps: Array, code: Array, moved: Any) -> Answer:
+    """Of the states at all samples, and their motion."""
     (members, (t, v, _), x0, exact), axes = run, member_axes(run.lanes)
     rows = jnp.stack(jax.tree.leaves(xs), axis=-1)
     ts = _pick(asked.ts, asked.mine)
@@ -120,7 +129,11 @@ def quantities(run: Run, xs: Any, asked: Asked, name: str, steps: Array, code: A
     charge = jax.vmap(jax.vmap(cumulative, (None, 1), 1))(ts, i)[:, -1]
     energy = jax.vmap(cumulative)(ts, power)[:, -1:]
     near = jax.tree.map(lambda a: _pick(a, asked.near), xs)
-    y, speed = observed(Question(members, t, v, x0, asked.level, exact), near, _pick(asked.ts, asked.near), name)
+    question, moved = (
+        Question(members, t, v, x0, asked.level, exact),
+        jax.tree.map(lambda a: _pick(a, asked.near), moved),
+    )
+    y, speed = observed(question, near, _pick(asked.ts, asked.near), name, moved)
     here = lambda a: _pick(a, asked.middle[:, None])[:, 0]  # noqa: E731
     when = implicit(here(_pick(asked.ts, asked.near)), here(y), here(speed), asked.level, asked.crossed)
     g = {"state": _pick(rows, asked.mine)[:, -1], "charge": charge, "energy": energy, "time": when[:, None]}

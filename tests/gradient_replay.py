@@ -14,7 +14,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from gradient_lanes import GROUPS, Asked, Problem, Run, answers, quantities, run_at
+from gradient_lanes import GROUPS, Asked, Problem, Run, answers, motions, quantities, run_at
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
@@ -35,14 +35,15 @@ def replayed(given: Problem, asked: Asked, name: str, rtol: Any, weights: dict[s
     off: factors (m, lanes) of the places at which both are asked, all along the same steps and states.
     """
     solution, book = _recorded(given, asked, rtol)
+    moved = motions(run_at(given, given.place, asked, rtol), asked)
 
     def backward(place):
         with _handed(solution, book):
-            return answers(given, place, asked, name, rtol, "reverse").g
+            return answers(given, place, asked, name, rtol, "reverse", moved).g
 
     def forward(place):
         run = run_at(given, place, asked, rtol)
-        return quantities(run, _again(run, book), asked, name, solution.steps, solution.code).g
+        return quantities(run, _again(run, book), asked, name, solution.steps, solution.code, moved).g
 
     def both(off):
         place = {n: given.place[n] * off[n] for n in off}

@@ -82,6 +82,13 @@ def test_forward_mode_is_reverse_mode(reverse):
     np.testing.assert_allclose(moved[:2], (INDUCTANCES * by_inductance + 0.1 * LEVELS * by_level)[:2], rtol=1e-10)
 
 
+def test_a_state_that_follows_the_voltage_moves_as_fast_as_that():
+    """A ramp of a second on a coil of 20 ps: the rate is an error of the solver times 5e10, the slope is 1/R V/s."""
+    ramp, ts = nj.Waveform([0.0, 1.0], [0.0, 1.0]), np.linspace(0, 1, 5)
+    time = lambda level: nj.switching_time(COIL, ramp, "current", level, ts=ts)  # noqa: E731
+    assert float(jax.grad(time)(jnp.asarray(0.01))) == pytest.approx(50.0, rel=1e-6)
+
+
 def test_few_samples_do_not_tell_when():
     """A time and a derivative that a straight line between samples gets wrong; `reverse` had no more of them."""
     t, (exact, moves) = jnp.linspace(0, 1e-9, 3), closed_form()
