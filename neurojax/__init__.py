@@ -30,6 +30,7 @@ from neurojax.errors import DataError as DataError
 from neurojax.errors import FitError as FitError
 from neurojax.errors import NeurojaxError as NeurojaxError
 from neurojax.errors import SimulationError as SimulationError
+from neurojax.families import families as families
 from neurojax.fit import fit as fit
 from neurojax.fitfile import load_fit as load_fit
 from neurojax.fitresult import Estimate as Estimate

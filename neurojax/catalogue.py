@@ -25,7 +25,12 @@ def devices(*, elements: bool = False) -> dict[str, Any]:
         members: dict[str, Any] = vars(module)
         for name, cls in members.items():
             here = inspect.isclass(cls) and issubclass(cls, AbstractDevice) and cls.__module__ == module.__name__
-            if here and not inspect.isabstract(cls) and _complete(cls) and (elements or getattr(cls, "family", "") != "element"):
+            if (
+                here
+                and not inspect.isabstract(cls)
+                and _complete(cls)
+                and (elements or getattr(cls, "family", "") != "element")
+            ):
                 found[name] = cls
     return dict(sorted(found.items()))
 

@@ -6,7 +6,7 @@
     pulses     equal pulses up and down, as wide as it takes to cross the window in about `pulses` of them:
                energy of a pulse, nonlinearity, asymmetry, number of states
     constant   voltages below the largest: time of switching, and the volts that a decade of it costs
-    rest       the slowest time constant at zero bias where the sweep ends: how long it remembers
+    rest       states left alone at zero bias: when half of the scatter of their readings, in decades, is gone
 
 What does not apply to a device (a dead zone that is never left, a current that never switches) is nan.
 """
@@ -22,6 +22,7 @@ from jaxtyping import Array
 
 from neurojax import metrics
 from neurojax.errors import NeurojaxError
+from neurojax.families import VOLATILE, memory
 from neurojax.instrument import Instrument
 from neurojax.progress import after_a_while
 from neurojax.record import Record
@@ -30,8 +31,6 @@ from neurojax.switching import switching_time
 from neurojax.waveform import Waveform, constant, pulse_train, triangle
 from physics.device import AbstractDevice, Environment
 
-VOLATILE = 1.0
-"""Seconds below which what a device remembers is called volatile."""
 PART = 0.005
 """Standard deviation of a level, over the whole window, where none is given."""
 
@@ -157,20 +156,19 @@ def characterise(
         figures += more
         tell(3)
         figures += _of_times(bench, sweep, g)
-    memory = next(f.value for f in figures if f.name == "memory")
-    role = "neuron" if memory < VOLATILE else "synapse"
+    lasts = next(f.value for f in figures if f.name == "memory")
+    role = "neuron" if lasts < VOLATILE else "synapse"
     return DataSheet(type(device).__name__, device.family, role, tuple(figures), sweep, up, down)
 
 
 def _of_sweep(bench: Bench, sweep: Record, g: np.ndarray) -> list[Figure]:
-    end = jax.tree.map(lambda a: a[-1], sweep.x)
-    memory = float(metrics.volatility(bench.device, end, env=bench.env)) if sweep.states else math.inf
+    lasts = memory(bench.device, bench.env)[0] if sweep.states else math.inf
     found = [
         Figure("on_off", float(g.max() / g.min()), "1", f"readings at {bench.v_read:g} V along the sweep"),
-        Figure("memory", memory, "s", "slowest time constant at zero bias where the sweep ends"),
+        Figure("memory", lasts, "s", "half of the scatter of its readings, in decades, is gone at zero bias"),
     ]
     i = np.abs(np.asarray(sweep.i).reshape(len(sweep.t), -1)[:, -1])
-    if not bench.device.port_shape and memory < VOLATILE:
+    if not bench.device.port_shape and lasts < VOLATILE:
         half = len(sweep.t) // 2
         first = sweep_part(sweep, half)
         level = math.sqrt(float(i[:half].max()) * float(i[max(1, half // 16)]))

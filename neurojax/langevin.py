@@ -1,6 +1,6 @@
-"""Noisy paths: dx = rate dt + diffusion dW (Ito) by Euler-Maruyama with a fixed step.
+"""Noisy paths: dx = drift dt + kick(dW) (Ito) by Euler-Maruyama with a fixed step.
 
-Strong order 1/2, and 1 where the diffusion does not depend on the state. Every knot of the waveform and
+Strong order 1/2, and 1 where the noise does not depend on the state. Every knot of the waveform and
 every sample time is an end of a step, so no pulse is stepped over and no sample is interpolated. The noise of
 step k of a path is drawn from (key, k) alone: it does not depend on which other paths run beside it.
 """
@@ -42,7 +42,7 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
     """States at the samples, steps and result code of one path.
 
     Args:
-        member: has drift(x, v) and diffusion(x, v). key: of this path. steps: from `grid`.
+        member: has drift(x, v) and kick(x, v, noise). key: of this path. steps: from `grid`.
         gradient: "forward", or "reverse" (every interval then takes as long as the longest).
     """
     y0, unravel = ravel_pytree(x0)
@@ -52,9 +52,9 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
         member, bits = arguments
         v, slope, h, first = interval
         x, now = unravel(y), v + slope * h * i.astype(y.dtype)
-        drift, noise = (ravel_pytree(f(x, now))[0] for f in (member.drift, member.diffusion))
         drawn = jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(bits), first + i), y.shape, y.dtype)
-        return y + h * drift + jnp.sqrt(h) * noise * drawn
+        drift, kick = (ravel_pytree(a)[0] for a in (member.drift(x, now), member.kick(x, now, unravel(drawn))))
+        return y + h * drift + jnp.sqrt(h) * kick
 
     def quick(arguments, y, intervals, counts):
         def over(y, row):

@@ -36,6 +36,11 @@ class Members(eqx.Module):
         device: Any = self.device
         return device.diffusion(x, self.voltage(x, v), self.env)
 
+    def kick(self, x: Any, v: Array, noise: Any) -> Any:
+        """What standard normal numbers add to the state of a Langevin device (1/sqrt(s))."""
+        device: Any = self.device
+        return device.kick(x, self.voltage(x, v), noise, self.env)
+
     def observe(self, x: Any, v: Array, slope: Array) -> tuple[Array, Array]:
         """Measured current (A) and power taken from the source (W)."""
         inner = self.voltage(x, v)
@@ -56,12 +61,12 @@ class Members(eqx.Module):
         return (i if self.instrument is None else self.instrument.measured(i)) / v_read
 
 
-def member_axes(members: Members) -> Any:
+def member_axes(members: Any) -> Any:
     """0 for every leaf with a leading axis, None for those that all members share."""
     return jax.tree.map(lambda a: 0 if getattr(a, "ndim", 0) else None, members)
 
 
-def start_states(members: Members, axes: Any, x0: Any, lanes: int) -> Any:
+def start_states(members: Any, axes: Any, x0: Any, lanes: int) -> Any:
     """Initial states with a lane axis."""
     if x0 is None:
         return jax.vmap(lambda m: m.device.init(m.env), in_axes=(axes,), axis_size=lanes)(members)

@@ -3,8 +3,11 @@
 Start with `device.py` (the one interface) and `quantity.py` (what a number means).
 """
 
+from physics import pulsed as pulsed
 from physics.behavioural import Vteam as Vteam
 from physics.behavioural import Yakopcic as Yakopcic
+from physics.channel import EcramChannel as EcramChannel
+from physics.charge_trap import ChargeTrap as ChargeTrap
 from physics.device import AbstractDevice as AbstractDevice
 from physics.device import AbstractLangevin as AbstractLangevin
 from physics.device import AbstractNoisyCurrent as AbstractNoisyCurrent
@@ -12,12 +15,17 @@ from physics.device import AbstractReactive as AbstractReactive
 from physics.device import Environment as Environment
 from physics.device import Sweep as Sweep
 from physics.diffusive import AgDiffusive as AgDiffusive
+from physics.domain_wall import DomainWall as DomainWall
+from physics.electrochemical import Ecm as Ecm
 from physics.elements import Capacitor as Capacitor
 from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
 from physics.elements import Mosfet as Mosfet
 from physics.elements import Resistor as Resistor
-from physics.families import families as families
+from physics.ferroelectric import FerroCapacitor as FerroCapacitor
+from physics.ferroelectric import Preisach as Preisach
+from physics.ferrotransistor import FeFet as FeFet
+from physics.floating_gate import FloatingGate as FloatingGate
 from physics.gap import GapRram as GapRram
 from physics.imperfect import Fluctuating as Fluctuating
 from physics.imperfect import Stuck as Stuck
@@ -25,8 +33,18 @@ from physics.imperfect import Worn as Worn
 from physics.interfacial import Wox as Wox
 from physics.ionic import Ecram as Ecram
 from physics.jart import JartVcm as JartVcm
+from physics.magnetic import AxialMtj as AxialMtj
+from physics.magnetic import Mtj as Mtj
+from physics.metastable import LinearDrift as LinearDrift
+from physics.metastable import MetastableSwitch as MetastableSwitch
+from physics.metastable import Strachan as Strachan
 from physics.mott import NbO2Mott as NbO2Mott
+from physics.neurosim import NeuroSim as NeuroSim
 from physics.noise import ReadNoise as ReadNoise
+from physics.organic import Oect as Oect
+from physics.ovonic import Ovonic as Ovonic
+from physics.oxide_threshold import OxideThreshold as OxideThreshold
+from physics.pcm_statistics import PcmStatistics as PcmStatistics
 from physics.phase_change import PhaseChangeCell as PhaseChangeCell
 from physics.quantity import Parameter as Parameter
 from physics.quantity import Quantity as Quantity
@@ -36,5 +54,15 @@ from physics.quantity import state_variable as state_variable
 from physics.quantity import with_values as with_values
 from physics.retention import Relaxation as Relaxation
 from physics.retention import Retention as Retention
+from physics.schottky import SchottkyPcmo as SchottkyPcmo
+from physics.second_order import SecondOrder as SecondOrder
 from physics.silver_filament import AgFilament as AgFilament
+from physics.spin_oscillator import SpinOscillator as SpinOscillator
+from physics.switches import Selector as Selector
+from physics.switches import Switch as Switch
+from physics.switches import ThresholdSelector as ThresholdSelector
 from physics.thermal_filament import ThermalFilament as ThermalFilament
+from physics.tunnel_junction import Ftj as Ftj
+from physics.vanadium import VO2 as VO2
+from physics.volatile import AndThreshold as AndThreshold
+from physics.volatile import UscDiffusive as UscDiffusive

@@ -128,7 +128,10 @@ class AbstractReactive(AbstractDevice):
 
 
 class AbstractLangevin(AbstractDevice):
-    """Fluctuates. One path is dx = drift dt + diffusion dW (Ito, diagonal); `rate` is the mean of many.
+    """Fluctuates. One path is dx = drift dt + diffusion dW (Ito); `rate` is the mean of many.
+
+    The noise of each state variable is its own unless a device overrides `kick`: there it may mix them, as a field
+    that turns a vector does. Then `diffusion` is the size of what each variable gets, and `drift` still that of Ito.
 
     Where the noise only spreads the paths about their mean, both are the same and `rate` is all that there is to
     write. Where it carries them over barriers, a path without noise stays in its well for ever and is no mean of
@@ -142,6 +145,14 @@ class AbstractLangevin(AbstractDevice):
     @abc.abstractmethod
     def diffusion(self, x: X, v: Volts, env: Environment) -> X:
         """Noise amplitude of each state variable, 1/sqrt(s)."""
+
+    def kick(self, x: X, v: Volts, noise: X, env: Environment) -> X:
+        """What independent standard normal numbers, of the structure of `x`, add to the state, 1/sqrt(s).
+
+        A path moves by sqrt(dt) times it. Linear in `noise`, with the covariance of the noise at `x`; its structure is
+        that of `x`. By default `diffusion` times `noise`, each variable for itself.
+        """
+        return jax.tree.map(jnp.multiply, self.diffusion(x, v, env), noise)
 
     @abc.abstractmethod
     def time_step(self, env: Environment) -> Real:

@@ -20,6 +20,8 @@ from physics.quantity import parameters, with_values
 
 KNOTS = (2, 30)
 SECONDS = (1e-9, 1e3)
+LONGEST = {"Mtj": 1e-8, "DomainWall": 1e-8}
+"""Seconds, of those that turn at GHz: longer waveforms take more steps than any bound."""
 SAMPLES = 50
 DECADES = 6.0
 """Lengths of the segments of one waveform spread over so many decades."""
@@ -46,17 +48,17 @@ def draw(device: AbstractDevice, size: int, seed: int) -> Draws:
 def waveform(device: AbstractDevice, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Knots (s), voltages and sample times of one waveform, padded by repeating the last."""
     n = int(rng.integers(KNOTS[0], KNOTS[1] + 1))
-    t, v = knots(rng, n), voltages(device, rng, n)
+    t, v = knots(rng, n, LONGEST.get(type(device).__name__, SECONDS[1])), voltages(device, rng, n)
     t, v = (np.concatenate([a, np.repeat(a[-1:], KNOTS[1] - n, axis=0)]) for a in (t, v))
     return t, v, samples(rng, t)
 
 
-def knots(rng: np.random.Generator, n: int) -> np.ndarray:
+def knots(rng: np.random.Generator, n: int, longest: float = SECONDS[1]) -> np.ndarray:
     """n times from 0 to a random end: segments of very unequal length, one in eight without any (a jump)."""
     lengths = 10.0 ** rng.uniform(-DECADES, 0.0, n - 1)
     lengths *= rng.uniform(size=n - 1) > 0.125
     lengths[rng.integers(n - 1)] = 1.0
-    end = float(np.exp(rng.uniform(*np.log(SECONDS))))
+    end = float(np.exp(rng.uniform(np.log(SECONDS[0]), np.log(longest))))
     t = np.concatenate([[0.0], np.cumsum(lengths)])
     return t * (end / t[-1])
 
