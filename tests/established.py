@@ -1,5 +1,9 @@
-"""Which devices the long tests of the engine run on every time, and which only with the slow ones."""
+"""Which devices the long tests of the engine run on every time, and which only where they are asked for.
 
+NEUROJAX_DEVICES=all pytest -m slow ... asks for all of them, which takes an hour or two.
+"""
+
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +14,12 @@ ESTABLISHED = (
     "Vteam", "Wox", "Yakopcic",
 )  # fmt: skip
 """One to three of a kind: implicit equations, two and four states, three terminals, runaway, dead zones, noise."""
+RARELY = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.environ.get("NEUROJAX_DEVICES") != "all", reason="asked for by NEUROJAX_DEVICES=all"),
+]
 
 
-def others_slow(names: Iterable[str]) -> list[Any]:
-    """The names as parameters of a test: slow but for the established."""
-    return [n if n in ESTABLISHED else pytest.param(n, marks=pytest.mark.slow) for n in names]
+def others_rarely(names: Iterable[str]) -> list[Any]:
+    """The names as parameters of a test: those that are not established with the slow tests, and only if asked for."""
+    return [n if n in ESTABLISHED else pytest.param(n, marks=RARELY) for n in names]

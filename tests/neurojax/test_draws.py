@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from draws import draw
-from established import ESTABLISHED
+from established import ESTABLISHED, others_rarely
 
 from neurojax.catalogue import devices
 
@@ -56,8 +56,7 @@ def test_of_many_random_draws_none_is_silently_wrong(name, outcomes):
     assert found.unknown <= 1 + MANY // 100
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", others_rarely(OTHERS))
 def test_a_few_random_draws_of_the_other_devices_are_right(name):
     found = campaign.campaign(devices()[name](), FEWER.get(name, QUICK), seed=7)
     assert not words(found)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import others_slow
+from established import others_rarely
 
 import neurojax as nj
 from neurojax.testing.draws import inside
@@ -35,7 +35,7 @@ def moved_inside(device):
     return with_values(device, values)
 
 
-@pytest.mark.parametrize("name", others_slow(nj.devices()))
+@pytest.mark.parametrize("name", others_rarely(nj.devices()))
 def test_gradient_of_a_sweep_to_every_parameter(name):
     """Forward mode against central differences of the fourth order, the best of up to six steps, to 1e-5.
 
@@ -73,7 +73,7 @@ def test_gradient_of_a_sweep_to_every_parameter(name):
     assert not bad
 
 
-@pytest.mark.parametrize("name", others_slow(nj.devices()))
+@pytest.mark.parametrize("name", others_rarely(nj.devices()))
 def test_no_nan_over_the_box(name):
     """1000 random devices: currents and their derivative along a random direction are finite wherever it succeeded.
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from established import others_slow
+from established import others_rarely
 
 import neurojax as nj
 import physics
@@ -30,7 +30,7 @@ def test_every_element_keeps_the_contract(name):
     check_device(nj.device_named(name), draws=100, skip=("inward",) if name == "Inductor" else ())
 
 
-@pytest.mark.parametrize("name", others_slow(sorted(set(nj.devices()) - {"Vteam"})))
+@pytest.mark.parametrize("name", others_rarely(sorted(set(nj.devices()) - {"Vteam"})))
 def test_slopes_in_single_precision_are_finite_forwards_too(name):
     """Fits go forwards. At the corners of the box a rate of Vteam is 1e30 /s, and its slope along a length no float."""
     device = nj.device_named(name)
