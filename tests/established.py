@@ -20,6 +20,11 @@ RARELY = [
 ]
 
 
+def others_slow(names: Iterable[str]) -> list[Any]:
+    """The names as parameters of a test: those that are not established with the slow tests."""
+    return [n if n in ESTABLISHED else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
 def others_rarely(names: Iterable[str]) -> list[Any]:
     """The names as parameters of a test: those that are not established with the slow tests, and only if asked for."""
     return [n if n in ESTABLISHED else pytest.param(n, marks=RARELY) for n in names]

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from established import others_rarely
+from established import others_rarely, others_slow
 
 import neurojax as nj
 import physics
@@ -19,7 +19,7 @@ from physics.quantity import Param, quantity, state_variable
 ELEMENTS = sorted(set(nj.devices(elements=True)) - set(nj.devices()))
 
 
-@pytest.mark.parametrize("name", nj.devices())
+@pytest.mark.parametrize("name", others_slow(nj.devices()))
 def test_every_device_keeps_the_contract(name):
     check_device(nj.device_named(name), draws=100)
 
