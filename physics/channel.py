@@ -12,7 +12,6 @@ from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.implicit import solve_increasing
 from physics.kinetics import arrhenius, thermal_voltage
 from physics.quantity import Param, quantity, state_variable
-from physics.smooth import limexp
 
 Real = Float[Array, "..."]
 Film = Float[Array, "cells"]
@@ -152,12 +151,16 @@ class EcramChannel(AbstractDevice):
         thermal = thermal_voltage(env.temperature)
         empty, full = self._sites(first)
         scale, rise = self._kinetics(env) * self.area, self._rise(env)
+        biot = scale * rise
         rest = thermal * (jnp.log(self.x_eq) - jnp.log1p(-self.x_eq)) - self.g_u * (first - self.x_eq)
         forward, backward = self.alpha / thermal, (1 - self.alpha) / thermal
 
         def current(w):
-            inwards, outwards = limexp(forward * w), limexp(-backward * w)
-            return scale * (empty * inwards - full * outwards) / (1 + scale * rise * (inwards + outwards))
+            # Both over the larger one, which changes nothing, as that alone may be no float32.
+            up, down = forward * w, -backward * w
+            most = jax.lax.stop_gradient(jnp.maximum(up, down))
+            inwards, outwards = jnp.exp(up - most), jnp.exp(down - most)
+            return scale * (empty * inwards - full * outwards) / (jnp.exp(-most) + biot * (inwards + outwards))
 
         # Solved for y = w - (V_G + U0) in thermal voltages, the drop on the resistances with its sign turned.
         total = v_gate + rest
@@ -166,8 +169,7 @@ class EcramChannel(AbstractDevice):
         def excess(y):
             return y + drop * current(total + thermal * y)
 
-        # Only where to search: a bracket beyond float32 is cut.
-        at_total = jnp.clip(drop * current(total), -1e30, 1e30)
+        at_total = drop * current(total)
         down, up = jax.nn.relu(at_total), jax.nn.relu(-at_total)
         guess = jnp.log1p(self.alpha * down) / self.alpha
         other = jnp.log1p((1 - self.alpha) * up) / (1 - self.alpha)

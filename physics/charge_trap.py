@@ -85,7 +85,7 @@ class ChargeTrap(AbstractReactive):
         return (v[0] - self.shift(x)) / (self.t_t + self.t_n * self.eps_ox / self.eps_n + self.t_b)
 
     def shift(self, x: State) -> Real:
-        """dV_T (V)."""
+        """dV_T, shift of the threshold (V)."""
         return x.f * self.window()
 
     def window(self) -> Real:

@@ -143,11 +143,11 @@ class DomainWall(AbstractLangevin):
         return wall * share * (across + self.alpha * along), share * (along - self.alpha * across)
 
     def angle(self, x: State) -> Real:
-        """phi (rad)."""
+        """phi, angle of the wall (rad)."""
         return jnp.arctan2(x.sin, x.cos)
 
     def wall_width(self) -> Real:
-        """D_l (m)."""
+        """D_l, width of the wall (m)."""
         return jnp.sqrt(self.a_ex / self.k_eff)
 
     def shape_field(self) -> Real:
@@ -155,7 +155,7 @@ class DomainWall(AbstractLangevin):
         return self.shape * self.ms * (self.thickness / self.wall_width()) / jnp.pi
 
     def dmi_field(self) -> Real:
-        """H_D (A/m)."""
+        """H_D, field of the DMI (A/m)."""
         return self.dmi / (vacuum_permeability() * self.ms) / self.wall_width()
 
     def hall_field(self, density: Real) -> Real:

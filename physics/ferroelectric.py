@@ -114,7 +114,7 @@ class FerroCapacitor(AbstractReactive):
         return v * field_share(self.t_fe, self.eps_fe, self.t_il, self.eps_il) / self.t_fe
 
     def polarisation(self, x: State) -> Real:
-        """P (C/m2)."""
+        """P, mean polarisation (C/m2)."""
         return self.p_r * (2 * jnp.mean(jnp.stack(x.f), axis=0) - 1)
 
     def kinetics(self, v: Volts) -> tuple[Real, Real]:

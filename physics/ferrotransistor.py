@@ -101,7 +101,7 @@ class FeFet(AbstractReactive):
         return jnp.mean(jnp.stack(x.f), axis=0)
 
     def threshold(self, x: State) -> Real:
-        """V_T (V)."""
+        """V_T, threshold of the channel (V)."""
         return self.v_t0 - 0.5 * self.window * (2 * self.fraction(x) - 1)
 
     def gate_capacitance(self) -> Real:

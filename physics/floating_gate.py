@@ -129,7 +129,7 @@ class FloatingGate(AbstractReactive):
         return (self.k_g * (v[0] - x.shift * self.v_ref) + self.k_d * v[1]) / self.t_ox
 
     def capacitance(self) -> Real:
-        """C_T (F)."""
+        """C_T, all of the floating gate (F)."""
         return constants.EPS_0 * self.eps_ox * (self.area / self.t_ox) / (1 - self.k_g)
 
     def injection(self, x: State, v: Volts, env: Environment) -> Real:

@@ -185,8 +185,6 @@ class Strachan(AbstractDevice):
 
     def _sinh(self, scale: Real, drive: Real, exponent: Real) -> Real:
         """scale sinh(drive) exp(exponent) for drive > 0, below `fastest`; no more than its slope for drive < 0."""
-        forward = jnp.maximum(drive, 0.0)
-        most = jnp.log(self.fastest / scale)
-        grown = forward + exponent
-        capped = jnp.exp(grown - softplus(grown - most, 0.5))
-        return scale * capped * 0.5 * -jnp.expm1(-2 * jnp.maximum(drive, -1.0))
+        grown = jnp.log(scale) + jnp.maximum(drive, 0.0) + exponent
+        capped = jnp.exp(grown - softplus(grown - jnp.log(self.fastest), 0.5))
+        return capped * 0.5 * -jnp.expm1(-2 * jnp.maximum(drive, -1.0))

@@ -85,7 +85,7 @@ class Oect(AbstractDevice):
         return self.mu * (self.c_star * self.width * (self.depth / self.length)) * self.v_p
 
     def capacitance(self) -> Real:
-        """C (F)."""
+        """C, of the whole channel (F)."""
         return self.c_star * self.width * self.length * self.depth
 
     def time_constant(self) -> Real:

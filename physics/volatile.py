@@ -86,10 +86,10 @@ class AndThreshold(AbstractDevice):
 class UscDiffusive(AbstractDevice):
     """df/dt = min(r_max, mu |V|/(alpha + 1 - f - r) - gamma_1 f - beta f),  dr/dt = beta f - gamma_2 r.
 
-    f is silver in a bridge that breaks fast, r what has become a residue that lasts; s = min(f + r, 1) bridges the
-    gap, and i = V/R with R = R_on s + R_off (e^((1-s)/lam) - 1)/(e^(1/lam) - 1). The growth runs away with f + r and
-    stops where the bridge is closed. A pulse that leaves some r behind makes the next one faster: two timescales,
-    1/gamma_1 and 1/gamma_2, of which only the second is felt after a few strokes.
+    f is silver in a bridge that breaks fast, r what has become a residue that lasts; mu = gamma_1/v_0. Together they
+    bridge the gap, s = min(f + r, 1), and i = V/R with R = R_on s + R_off (e^((1-s)/lam) - 1)/(e^(1/lam) - 1). The
+    growth runs away with f + r and stops where the bridge is closed. A pulse that leaves some r behind makes the next
+    one faster, for a time 1/gamma_2, although its bridge is gone after 1/gamma_1.
 
     T. Wang et al., Memristor-Model, github.com/TongWang-USC/Memristor-Model (SPICE, MIT licence). Deviations: the
     clips at 0 and 1 and the min are rounded, over `edge` and a fiftieth of r_max; f + r may pass 1 by ten `edge`, so
@@ -104,7 +104,7 @@ class UscDiffusive(AbstractDevice):
     family: ClassVar[str] = "P7 diffusive memristor"
     doi: ClassVar[str] = "unpublished"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 20.0)
-    mu: Param = quantity(16.0, "1/(V s)", (1.0, 1e4), scale="log", doc="growth by the voltage", source=_USC)
+    v_0: Param = quantity(3.125, "V", (0.5, 20.0), scale="log", doc="gamma_1/mu, voltage of a bridge", source=_USC)
     alpha: Param = quantity(0.1, "1", (0.02, 0.5), scale="log", doc="what keeps the growth finite", source=_USC)
     beta: Param = quantity(0.2, "1/s", (1e-3, 1e3), scale="log", doc="fresh becomes residual", source=_USC)
     gamma_1: Param = quantity(50.0, "1/s", (1.0, 1e5), scale="log", doc="decay of the fresh share", source=_USC)
@@ -128,7 +128,7 @@ class UscDiffusive(AbstractDevice):
         del env
         left = 1 - x.f - x.r
         open_ = step(left + 10 * self.edge, self.edge)
-        growth = self.mu * v * jnp.tanh(v / self.v_s) / (self.alpha + softplus(left, self.edge)) * open_
+        growth = self.gamma_1 / self.v_0 * v * jnp.tanh(v / self.v_s) / (self.alpha + softplus(left, self.edge)) * open_
         # The residue lives within a bridge, too.
         aged = self.beta * x.f * step(1 + 10 * self.edge - x.r, self.edge)
         f = smooth_min(growth - self.gamma_1 * x.f - aged, self.r_max, 0.02 * self.r_max)
