@@ -206,7 +206,7 @@ def test_voltage_pulses():
     """The reference takes 40 even volumes and the middle of the first for the surface, which is 0.6 nm too deep.
 
     Its numbers are met with that surface (the kinetics of the lumped cell). A film resolved near the surface, 100
-    graded volumes down to 9 pm, takes 3 % less charge a pulse; eight graded volumes are 2 % from that, 40 even ones 7 %.
+    graded volumes down to 9 pm, takes 3 % less charge a pulse; eight graded volumes 2 % more, 40 even ones 7 %.
     """
     cell, lumped = even(40), Ecram()
     kinetics = lambda film, v: lumped.gate_current(film[0], v, ENV)  # noqa: E731
