@@ -1,6 +1,6 @@
 """Vanadium dioxide: heated by its current it turns metallic, and back with a hysteresis. `VO2`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -73,8 +73,11 @@ class VO2(AbstractDevice):
         at just those currents, within 3 MHz (rms). The amplitude is 3 to 20 times the measured one: the read-out, or
         the film, is more than one node of one temperature.
         """
-        branches = dict(w=6.84821, t_c=335.4895, beta=0.1902347, skew=2.17903, r_d=1.727193, e_a=2304.357, r_m=18.47863)
-        return cls(**branches, c_th=1.37e-14, s_th=3.16e-6, tau_d=3.8e-9, spread=0.75)
+        branches: dict[str, Any] = dict(
+            w=6.84821, t_c=335.4895, beta=0.1902347, skew=2.17903, r_d=1.727193, e_a=2304.357, r_m=18.47863
+        )
+        heat: dict[str, Any] = dict(c_th=1.37e-14, s_th=3.16e-6, tau_d=3.8e-9, spread=0.75)
+        return cls(**branches, **heat)
 
     def init(self, env: Environment) -> State:
         return self.on_branch(env.temperature, self.start)
