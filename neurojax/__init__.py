@@ -30,6 +30,9 @@ from neurojax.errors import DataError as DataError
 from neurojax.errors import FitError as FitError
 from neurojax.errors import NeurojaxError as NeurojaxError
 from neurojax.errors import SimulationError as SimulationError
+from neurojax.export import export as export
+from neurojax.export import to_spice as to_spice
+from neurojax.export import to_verilog_a as to_verilog_a
 from neurojax.families import families as families
 from neurojax.fit import fit as fit
 from neurojax.fitfile import load_fit as load_fit
@@ -52,6 +55,7 @@ from neurojax.spread import population as population
 from neurojax.spread import with_yield as with_yield
 from neurojax.switching import switching_time as switching_time
 from neurojax.trace import Trace as Trace
+from neurojax.verilog_import import import_verilog_a as import_verilog_a
 from neurojax.waveform import Waveform as Waveform
 from neurojax.waveform import constant as constant
 from neurojax.waveform import ispp as ispp

@@ -1,4 +1,4 @@
-"""Expressions in the syntax of other programs: C (double, float) and the B-sources of ngspice.
+"""Expressions in the syntax of other programs: C (double, float), ngspice (B-sources, .param) and Verilog-A.
 
 A dialect says how each operation is spelled, how numbers look and what it lacks; `write` decides which expressions
 get a name of their own. Booleans never do: they are written where they are used.
@@ -6,7 +6,7 @@ get a name of their own. Booleans never do: they are written where they are used
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from neurojax._expression import Graph, Node, ordered
@@ -47,14 +47,16 @@ def write(
     *,
     known: Mapping[Node, str] | None = None,
     name: Callable[[int], str] = "t{}".format,
-    refer: Callable[[str], str] = str,
+    refer: Callable[[str, Node], str] = lambda own, node: own,
+    inline: Container[Node] = (),
     symbol: Callable[[str], str] = str,
 ) -> Listing:
     """The roots in a dialect.
 
     Args:
         known: nodes that are there already, as they are read. symbol: how an input is read.
-        name: of the k-th assignment. refer: how that is read, V(name) for a node of a netlist.
+        name: of the k-th assignment. refer: how that is read, of its name and what it is: V(name) in a netlist.
+        inline: nodes that get no name for being shared, only for being long.
     """
     roots = list(roots)
     spelled: dict[Node, str] = dict(known or {})
@@ -65,11 +67,12 @@ def write(
     for node in order:
         spelled[node] = symbol(node.value) if node.op == "input" else _spell(node, dialect, spelled)
         size = sizes[node] = 0 if node.is_leaf else 1 + sum(sizes.get(a, 0) for a in node.args)
-        wanted = size >= dialect.longest or (uses[node] > 1 and size >= dialect.share)
+        shared = uses[node] > 1 and size >= dialect.share and node not in inline
+        wanted = size >= dialect.longest or shared
         if wanted and not node.is_boolean:
             own = name(len(lines))
             lines.append((own, spelled[node]))
-            spelled[node], sizes[node] = refer(own), 0
+            spelled[node], sizes[node] = refer(own, node), 0
     return Listing(lines, [spelled[r] for r in roots])
 
 
@@ -162,19 +165,38 @@ def _expm1(g: Graph, x: Node) -> Node:
 
 def _log1p(g: Graph, x: Node) -> Node:
     """2 atanh(x/(2 + x)) up to one, where 1 + x would drown x."""
-    inner = g.make("atanh", g.make("div", x, g.make("add", 2.0, x)))
-    large = g.make("log", g.make("add", 1.0, x))
-    return g.make("select", g.make("gt", x, 1.0), large, g.make("mul", 2.0, inner))
+    small = g.make("mul", 2.0, g.make("atanh", g.make("div", x, g.make("add", 2.0, x))))
+    if x.op == "exp" and x.args[0].op == "neg" and x.args[0].args[0].op == "abs":
+        return small
+    return g.make("select", g.make("gt", x, 1.0), g.make("log", g.make("add", 1.0, x)), small)
 
 
 def _cbrt(g: Graph, x: Node) -> Node:
     root = g.make("exp", g.make("div", g.make("log", g.make("max", g.make("abs", x), 1e-300)), 3.0))
-    return g.make("mul", g.make("sign", x), root)
+    return g.make("select", g.make("lt", x, 0.0), g.make("neg", root), root)
+
+
+def _exp2(g: Graph, x: Node) -> Node:
+    return g.make("exp", g.make("mul", math.log(2), x))
 
 
 def _pow(g: Graph, x: Node, y: Node) -> Node:
     """exp(y ln x), x >= 0: the power of ngspice takes |x| or not, by version and mode."""
     return g.make("exp", g.make("mul", y, g.make("log", g.make("max", x, 1e-300))))
+
+
+_ALMOST = 1 - 1e-12
+"""Where the slopes of asin and acos are still finite."""
+
+
+def _log(g: Graph, x: Node) -> Node:
+    """Of x > 0, as `_sqrt`."""
+    return g.make("log", g.make("max", x, 1e-300))
+
+
+def _between(op: str, low: float, high: float) -> Rewrite:
+    """Of an argument within bounds, as `_sqrt`."""
+    return lambda g, x: g.make(op, g.make("min", g.make("max", x, low), high))
 
 
 def _sqrt(g: Graph, x: Node) -> Node:
@@ -195,9 +217,37 @@ NGSPICE = Dialect(
     _COMMON | {f: f"{f}({{0}})" for f in _FUNCTIONS} | {"abs": "abs({0})", "sign": "sgn({0})", "log": "ln({0})"}
     | {"max": "max({0}, {1})", "min": "min({0}, {1})", "not": "(!({0}))"},
     _number,
-    {"expm1": _expm1, "log1p": _log1p, "cbrt": _cbrt, "pow": _pow, "sqrt": _sqrt,
-     "exp2": lambda g, x: g.make("exp", g.make("mul", math.log(2), x))},
-    share=60,
-    longest=2000,
+    {"expm1": _expm1, "log1p": _log1p, "cbrt": _cbrt, "exp2": _exp2, "pow": _pow, "sqrt": _sqrt, "log": _log,
+     "asin": _between("asin", -_ALMOST, _ALMOST), "acos": _between("acos", -_ALMOST, _ALMOST)},
+    share=8,
+    longest=300,
 )  # fmt: skip
 """B-sources. Only large shared expressions become nodes: each is one more unknown of the circuit."""
+NGSPICE_PARAM = dataclasses.replace(
+    NGSPICE, name="ngspice .param", forms=dict(NGSPICE.forms) | {"select": "ternary_fcn({0}, {1}, {2})"}, share=3
+)
+"""Numbers of a netlist, computed once."""
+
+
+def _in_verilog(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if not math.isfinite(value):
+        return "1.7e308" if value > 0 else "(-1.7e308)"
+    return f"({value!r})" if value < 0 else repr(value)
+
+
+def _sign(g: Graph, x: Node) -> Node:
+    return g.make("select", g.make("gt", x, 0.0), 1.0, g.make("select", g.make("lt", x, 0.0), -1.0, 0.0))
+
+
+VERILOG_A = Dialect(
+    "Verilog-A",
+    _COMMON | {f: f"{f}({{0}})" for f in _FUNCTIONS} | {"abs": "abs({0})", "log": "ln({0})", "pow": "pow({0}, {1})"}
+    | {"max": "max({0}, {1})", "min": "min({0}, {1})"},
+    _in_verilog,
+    {"expm1": _expm1, "log1p": _log1p, "cbrt": _cbrt, "exp2": _exp2, "sign": _sign},
+    share=2,
+    longest=12,
+)  # fmt: skip
+"""Expressions of an analog block; variables cost nothing."""

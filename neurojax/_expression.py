@@ -133,6 +133,8 @@ class Graph:
             return self.const(op == "eq") if op in ("eq", "ne") else a
         if op == "eq":
             return self._is_extreme(a, b) or self._is_extreme(b, a)
+        if op == "ge" and a.op == "select" and [n.value for n in (*a.args[1:], b)] == [1.0, 0.0, 1.0]:
+            return a.args[0]  # a truth value that was a number in between
         if op in ("and", "or"):
             return next((_either(op, x, y) for x, y in ((a, b), (b, a)) if isinstance(x.value, bool)), None)
         return self._arithmetic(op, a, b)

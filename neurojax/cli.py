@@ -1,4 +1,4 @@
-"""The command line: `neurojax devices | simulate | fit | demo`. Every error is a sentence, exit code 1."""
+"""The command line: `neurojax devices | simulate | fit | characterise | export | demo | bench`. Every error is a sentence, exit code 1."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurojax._cli_export import export
 from neurojax._cli_fit import fit
 from neurojax._cli_sheet import characterise
 from neurojax._console import assignments, out, polite, show
@@ -100,6 +101,7 @@ def simulate(
 
 app.command()(fit)
 app.command()(characterise)
+app.command()(export)
 
 
 @app.command()

@@ -14,12 +14,22 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Scalar = Float[Array, ""]
+INNER = "inner_equation"
+"""Name of f in the traced computation: an export finds the equation by it and leaves the search away."""
+
+
+def _named(f: Callable[[Scalar], Scalar]) -> Callable[[Scalar], Scalar]:
+    def inner_equation(y):
+        return f(y)
+
+    inner_equation.__name__ = INNER
+    return jax.jit(inner_equation)
 
 
 def _search(
     f: Callable[[Scalar], Scalar], start: Scalar, lower: Scalar, upper: Scalar, tolerance: Scalar, max_steps: int
 ) -> Scalar:
-    eps = 4 * jnp.finfo(start.dtype).eps
+    eps, f = 4 * jnp.finfo(start.dtype).eps, _named(f)
 
     def unfinished(carry):
         _, lo, hi, move, _, found, step = carry

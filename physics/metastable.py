@@ -92,7 +92,7 @@ class LinearDrift(AbstractDevice):
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
     family: ClassVar[str] = "P12 behavioural"
     doi: ClassVar[str] = "10.1038/nature06932"
-    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
+    sweep: ClassVar[Sweep] = Sweep(1.0, -0.8, 1.0)
     r_on: Param = quantity(100.0, "ohm", (1.0, 1e6), scale="log", doc="resistance, all doped", source=_HP)
     r_off: Param = quantity(16e3, "ohm", (1e2, 1e9), scale="log", doc="resistance, all undoped", source=_HP)
     mu_v: Param = quantity(1e-14, "m2/(V s)", (1e-19, 1e-9), scale="log", doc="mobility of vacancies", source=_HP)

@@ -27,7 +27,7 @@ class OxideThreshold(AbstractDevice):
 
     so its conductance goes with i_c, and then it breaks by itself: phi^4 falls linearly, a filament of phi lives for
     tau/4 (`lifetime`). With phi^2 ~ i_c that is ~ i_c^2: at a microampere the cell is a threshold switch and makes a
-    neuron, at a milliampere a memory. tau_0 holds at t_ref and has the activation E_r. The state is ln(phi/phi_ref).
+    neuron, at a milliampere a memory. tau_0 holds at t_ref and has the activation E_r. The state is ln(phi/phi_c).
 
     Neuron: A. Mehonic and A. J. Kenyon, Front. Neurosci. 10, 57 (2016), 10.3389/fnins.2016.00057. Growth: D. Ielmini,
     IEEE Trans. Electron Devices 58, 4309 (2011), 10.1109/TED.2011.2167513. Deviations: the rupture term is ours, with
@@ -36,12 +36,12 @@ class OxideThreshold(AbstractDevice):
     """
 
     class State(eqx.Module):
-        size: Param = state_variable((-7.61, 6.0), doc="ln(phi/phi_ref)")
+        size: Param = state_variable((-8.52, 6.51), doc="ln(phi/phi_c)")
 
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = "10.3389/fnins.2016.00057"
-    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 4.0)
+    sweep: ClassVar[Sweep] = Sweep(1.0, -0.9, 4e-2)
     a: Param = quantity(
         1e2, "m/s", (1.0, 1e4), scale="log", doc="A, of the growth; as exp(E_a/kT)", source="chosen", free=False
     )
@@ -64,7 +64,6 @@ class OxideThreshold(AbstractDevice):
         1e-11, "m", (1e-12, 5e-11), scale="log", doc="residue that never breaks", source="chosen", free=False
     )
     phi_max: Param = quantity(1e-7, "m", (5e-8, 2e-7), scale="log", doc="largest diameter", source="chosen", free=False)
-    phi_ref: Param = quantity(1e-9, "m", (5e-10, 2e-9), scale="log", doc="phi of state 0", source="chosen", free=False)
     t_ref: Param = quantity(300.0, "K", (290.0, 310.0), doc="where tau_0 holds", source="convention", free=False)
     e_s: Param = quantity(
         0.02, "eV", (5e-3, 0.05), scale="log", doc="rounding of the barrier > 0", source="chosen", free=False
@@ -75,13 +74,13 @@ class OxideThreshold(AbstractDevice):
 
     def init(self, env: Environment) -> State:
         del env
-        return OxideThreshold.State(size=jnp.log(self.phi_init / self.phi_ref))
+        return OxideThreshold.State(size=jnp.log(self.phi_init / self.phi_c))
 
     def rate(self, x: State, v: Volts, env: Environment) -> State:
         drop = v * self._share(x, v)
-        full = jnp.maximum(stop(_STEEP * (x.size - jnp.log(self.phi_max / self.phi_ref))), 0.0)
-        grown = self.growth(drop, env) / self.phi_ref * full * limexp(-x.size)
-        broken = (1 - self.phi_min / self.phi_ref * limexp(-x.size)) / self.rupture_time(x, env)
+        full = jnp.maximum(stop(_STEEP * (x.size - jnp.log(self.phi_max / self.phi_c))), 0.0)
+        grown = self.growth(drop, env) / self.phi_c * full * limexp(-x.size)
+        broken = (1 - self.phi_min / self.phi_c * limexp(-x.size)) / self.rupture_time(x, env)
         return OxideThreshold.State(size=grown - broken)
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:
@@ -90,7 +89,7 @@ class OxideThreshold(AbstractDevice):
 
     def conductance_of(self, x: State) -> Real:
         """G (S) of the filament and the oxide beside it."""
-        ohms = cylinder_resistance(self.rho, self.length / self.phi_ref, limexp(x.size)) / self.phi_ref
+        ohms = cylinder_resistance(self.rho, self.length / self.phi_c, limexp(x.size)) / self.phi_c
         return 1 / ohms + self.g_ox
 
     def _share(self, x: State, v: Real) -> Real:
@@ -109,7 +108,7 @@ class OxideThreshold(AbstractDevice):
     def rupture_time(self, x: State, env: Environment) -> Real:
         """tau (s) of a filament."""
         kt, ref = thermal_voltage(env.temperature), thermal_voltage(self.t_ref)
-        power = limexp(4 * (x.size - jnp.log(self.phi_c / self.phi_ref)) + self.e_r / kt - self.e_r / ref)
+        power = limexp(4 * x.size + self.e_r / kt - self.e_r / ref)
         return self.tau_0 * power + self.tau_a
 
     def lifetime(self, x: State, env: Environment) -> Real:

@@ -45,7 +45,7 @@ class VO2(AbstractDevice):
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
     family: ClassVar[str] = "P2 Mott"
     doi: ClassVar[str] = "10.1038/s41467-024-51254-4"
-    sweep: ClassVar[Sweep] = Sweep(10.0, -10.0, 1e-3)
+    sweep: ClassVar[Sweep] = Sweep(18.0, -17.0, 1e-3)
     w: Param = quantity(7.19357064, "K", (1.0, 20.0), doc="width of the major loop", source=_CODE)
     t_c: Param = quantity(332.805839, "K", (300.0, 360.0), doc="T_c, middle of the loop", source=_CODE)
     beta: Param = quantity(0.252796285, "1/K", (0.05, 2.0), scale="log", doc="steepness of the loop", source=_CODE)

@@ -10,8 +10,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import neurojax as nj
-from neurojax import _bench_c, _bench_ngspice
-from neurojax._dialects import C_DOUBLE, C_FLOAT, NGSPICE, lowered, write
+from neurojax import _bench_c, _ngspice
+from neurojax._dialects import C_DOUBLE, C_FLOAT, NGSPICE, NGSPICE_PARAM, VERILOG_A, lowered, write
 from neurojax._expression import BOOLEAN, FOLD, Graph, evaluate, ordered
 from neurojax._source import UnsupportedError, device_program, trace
 from neurojax.bench import population
@@ -137,7 +137,8 @@ def test_every_operation_is_covered():
     roots = [n for a in program.outputs.values() for n in a.ravel()]
     used = {n.op for n in ordered(roots)} - {"input", "const"}
     assert used == set(C_DOUBLE.forms)
-    assert {n.op for n in ordered(lowered(roots, NGSPICE))} - {"input", "const"} <= set(NGSPICE.forms)
+    for dialect in (NGSPICE, NGSPICE_PARAM, VERILOG_A):
+        assert {n.op for n in ordered(lowered(roots, dialect))} - {"input", "const"} <= set(dialect.forms)
 
 
 @needs_gcc
@@ -149,10 +150,11 @@ def test_c_of_every_operation(dtype, rtol):
         np.testing.assert_allclose(f(point), exact(*point), rtol=rtol)
 
 
-def test_rewrites_for_ngspice_by_numbers():
-    """What ngspice lacks is written by what it has, without loss of small arguments or overflow of large ones."""
+@pytest.mark.parametrize("dialect", [NGSPICE, VERILOG_A], ids=lambda d: d.name)
+def test_rewrites_by_numbers(dialect):
+    """What a program lacks is written by what it has, without loss of small arguments or overflow of large ones."""
     program, exact = everything_there_is()
-    roots = lowered([n for k in sorted(program.outputs) for n in program.outputs[k].ravel()], NGSPICE)
+    roots = lowered([n for k in sorted(program.outputs) for n in program.outputs[k].ravel()], dialect)
     for x, y in POINTS:
         np.testing.assert_allclose(evaluate(roots, {"x": x, "y": y}), exact(x, y), rtol=1e-12)
 
@@ -161,14 +163,19 @@ def test_rewrites_for_ngspice_by_numbers():
 def test_ngspice_of_every_operation():
     program, exact = everything_there_is()
     roots = lowered([n for k in sorted(program.outputs) for n in program.outputs[k].ravel()], NGSPICE)
-    listing = write(roots, NGSPICE, name="inner{}".format, refer="V({})".format, symbol="V({})".format)
+    listing = write(roots, NGSPICE, name="inner{}".format, symbol="V({})".format)
     assert not listing.lines  # all small
     x, y = POINTS[0]
     lines = ["* every operation", f"Vx x 0 {x}", f"Vy y 0 {y}"]
     lines += [f"Bout{k} out{k} 0 V={text}" for k, text in enumerate(listing.roots)]
-    table, said, _ = _bench_ngspice._spice(str(shutil.which("ngspice")), "\n".join([*lines, ".op", ".end"]), 30.0)
-    found = [table[f"v(out{k})"][0] for k in range(len(listing.roots))]
-    np.testing.assert_allclose(found, exact(x, y), rtol=1e-10, err_msg=said)
+    # And once more as parameters, which another parser reads.
+    numbers = write(roots, NGSPICE_PARAM, name="p{}".format)
+    lines += [f".param x={x} y={y}", *(f".param {own}={{{text}}}" for own, text in numbers.lines)]
+    lines += [f"Vpar{k} par{k} 0 {{{text}}}" for k, text in enumerate(numbers.roots)]
+    table, said, _ = _ngspice.spice("\n".join([*lines, ".op", ".end"]), 30.0)
+    for kind in ("out", "par"):
+        found = [table[f"v({kind}{k})"][0] for k in range(len(listing.roots))]
+        np.testing.assert_allclose(found, exact(x, y), rtol=1e-10, err_msg=f"{kind} {said}")
 
 
 def test_graph_folds_shares_and_drops():
@@ -211,9 +218,48 @@ def test_inner_equations_are_refused_by_name(name):
         device_program(nj.device_named(name))
 
 
-def test_branches_and_unknown_parameters_are_refused():
-    branch = lambda given: {"out": jax.lax.cond(given["x"] > 0, jnp.sin, jnp.cos, given["x"])}  # noqa: E731
-    with pytest.raises(UnsupportedError, match="'cond' has no straight-line form"):
-        trace(branch, {"x": ()})
+def test_branches_are_selected():
+    """Of a condition, and of an index that may lie beyond the last branch."""
+
+    def branches(given):
+        x, y = given["x"], given["y"]
+        one = jax.lax.cond(x > y, jnp.sin, lambda z: z * y, x)
+        return {"one": one, "three": jax.lax.switch(jnp.floor(x).astype(int), [jnp.sin, jnp.cos, jnp.exp], y)}
+
+    program = trace(branches, {"x": (), "y": ()})
+    roots = [program.outputs[name][()] for name in ("one", "three")]
+    assert ordered([roots[0]])[-1].args[0].op == "lt"  # no number in between
+    for x, y in ((0.5, 1.2), (1.5, 1.2), (2.5, 1.2), (7.5, 1.2), (-1.0, 1.2)):
+        exact = branches({"x": jnp.asarray(x), "y": jnp.asarray(y)})
+        np.testing.assert_allclose(evaluate(roots, {"x": x, "y": y}), [exact["one"], exact["three"]], rtol=1e-14)
+
+
+MOVES = {
+    "take": lambda x: jnp.take(x.ravel(), jnp.asarray([4, 0, 0, 5])),
+    "slice": lambda x: jax.lax.dynamic_slice(x, (1, 1), (1, 2)),
+    "pad": lambda x: jnp.pad(x, ((1, 0), (0, 2)), constant_values=3.0),
+    "update": lambda x: jax.lax.dynamic_update_slice(x, 2 * x[:1, :1], (1, 1)),
+    "product": lambda x: x @ x.T,
+    "batch": lambda x: jnp.einsum("ij,ijk->ik", x, jnp.stack([x.T, 2 * x.T])),
+}
+
+
+@pytest.mark.parametrize("name", sorted(MOVES))
+def test_elements_at_known_places(name):
+    program = trace(lambda given: {"out": MOVES[name](given["x"])}, {"x": (2, 3)})
+    x = np.arange(6.0).reshape(2, 3) + 0.5
+    values = dict(zip(program.inputs, x.ravel(), strict=True))
+    exact = np.asarray(MOVES[name](jnp.asarray(x)))
+    assert program.outputs["out"].shape == exact.shape
+    np.testing.assert_allclose(evaluate(program.outputs["out"].ravel(), values), exact.ravel(), rtol=1e-14)
+
+
+def test_loops_and_unknown_parameters_are_refused():
+    loop = lambda given: {"out": jax.lax.while_loop(lambda z: z < 1, lambda z: 2 * z, given["x"])}  # noqa: E731
+    for inner in (False, True):
+        with pytest.raises(UnsupportedError, match="'while' has no straight-line form"):
+            trace(loop, {"x": ()}, inner=inner)
+    with pytest.raises(UnsupportedError, match="'dynamic_slice' at a place that is computed"):
+        trace(lambda given: {"out": jax.lax.dynamic_slice(given["x"], (given["x"][0].astype(int),), (1,))}, {"x": (3,)})
     with pytest.raises(KeyError, match="Did you mean 'rho'"):
         device_program(nj.device_named("ThermalFilament"), ("rhoo",))

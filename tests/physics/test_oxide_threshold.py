@@ -75,7 +75,7 @@ def test_what_is_left_a_second_later(formed):
 
 
 def test_threshold_and_hold_of_a_sweep():
-    wave = triangle(*CELL.sweep)
+    wave = triangle(1.0, -1.0, 4.0)
     t, y = integrate(CELL, ramp(*zip(wave.t, wave.v, strict=True)), tuple(np.asarray(wave.t)), rtol=1e-6, max_step=5e-3)
     record = nj.simulate(CELL, wave, ts=np.linspace(0.0, 4.0, 801))
     away = np.abs(np.asarray(record.x.size) - np.interp(np.asarray(record.t), t, y[:, 0]))
