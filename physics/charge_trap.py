@@ -1,8 +1,8 @@
 """Charge-trap transistors: electrons sit in the nitride under the gate. `ChargeTrap`, and measured SONOS statistics.
 
 `sonos_spread`, `sonos_read_noise` and `sonos_drift` are fits of 128 000 cells of 40 nm, without a mechanism: V. Agrawal
-et al., IEDM (2022), 10.1109/IEDM45625.2022.10019564, in the fit of CrossSim (SONOS.py). Times beyond the five days that
-were measured count as five days, currents beyond the fit as its end.
+et al., IEDM (2022), 10.1109/IEDM45625.2022.10019564 (DOI from memory), in the fit of CrossSim (SONOS.py). Times beyond
+the five days that were measured count as five days, currents beyond the fit as its end.
 """
 
 import itertools
@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 from numpy.polynomial import Chebyshev, Polynomial
 
 from physics import constants
+from physics.conduction import ekv_channel
 from physics.device import AbstractReactive, Amps, Environment, Sweep, Volts
-from physics.floating_gate import ekv_channel, fowler_nordheim
+from physics.floating_gate import fowler_nordheim
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
 
@@ -31,9 +32,9 @@ class ChargeTrap(AbstractReactive):
     window, EOT = t_t + t_n eps_ox/eps_n + t_b the stack in thickness of oxide. J tunnels through the lower oxide,
     t_t. The channel is an EKV transistor as in `FloatingGate`; the gate takes the charge area (eps_ox E + q N_t f).
 
-    M. H. White, D. A. Adams and J. Bu, IEEE Circuits Devices Mag. 16, 22 (2000), 10.1109/101.857747 (the stack);
-    tunnelling: M. Lenzlinger and E. H. Snow (1969), 10.1063/1.1657043. Deviations: one sheet of traps, all electrons
-    that come are kept (1 - f), emptied by the same law; no detrapping by heat, no holes.
+    M. H. White, D. A. Adams and J. Bu, IEEE Circuits Devices Mag. 16, 22 (2000), 10.1109/101.857747 (the stack;
+    DOI from memory); tunnelling: M. Lenzlinger and E. H. Snow (1969), 10.1063/1.1657043. Deviations: one sheet of
+    traps, all electrons that come are kept (1 - f), emptied by the same law; no detrapping by heat, no holes.
     """
 
     class State(eqx.Module):

@@ -1,5 +1,6 @@
 """How electrons get through: conduction laws shared by the devices (currents in A, voltages in V)."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -29,9 +30,16 @@ def schottky_lowering(potential: Real, density: Real, charges: Real, permittivit
     return jnp.sqrt(constants.Q / constants.EPS_0 * field / permittivity)
 
 
-def ekv(overdrive: Real, thermal: Real) -> Real:
-    """ln^2(1 + exp(v / 2 U_T)), the interpolation of the EKV transistor; thermal = U_T in V.
+def ekv_channel(pinch_off: Real, v_drain: Real, thermal: Real) -> Real:
+    """F(v_P) - F(v_P - V_D), F(v) = ln^2(1 + exp(v/2 U_T)): the current of an EKV channel over 2 n beta U_T^2.
 
-    Enz, Krummenacher and Vittoz, Analog Integr. Circuits Signal Process. 8, 83 (1995), 10.1007/BF01239381.
+    Exactly zero at V_D = 0, whatever the rounding. Enz, Krummenacher and Vittoz, Analog Integr. Circuits Signal
+    Process. 8, 83 (1995), 10.1007/BF01239381.
     """
-    return jnp.logaddexp(0.0, overdrive / (2 * thermal)) ** 2
+    source, step = 0.5 * pinch_off / thermal, 0.5 * v_drain / thermal
+    at_source, at_drain = jnp.logaddexp(0.0, source), jnp.logaddexp(0.0, source - step)
+    small = jnp.abs(step) < 1
+    safe = jnp.where(small, step, jnp.zeros_like(step))
+    # (1 + exp(u - d))/(1 + exp(u)) = 1 + (exp(-d) - 1)/(1 + exp(-u)): no difference of two large numbers.
+    near = -jnp.log1p(jnp.expm1(-safe) * jax.nn.sigmoid(source))
+    return jnp.where(small, near, at_source - at_drain) * (at_source + at_drain)

@@ -10,7 +10,9 @@ K_B = 1.380649e-23
 H = 6.62607015e-34
 HBAR = 1.054571817e-34
 EPS_0 = 8.8541878128e-12
+MU_0 = 1.25663706212e-6
 M_E = 9.1093837015e-31
+G_ELECTRON = 2.00231930436256
 FARADAY = 96485.33212
 GAS = 8.314462618
 
@@ -20,7 +22,9 @@ units_of: dict[str, str] = {
     "H": "J s",
     "HBAR": "J s",
     "EPS_0": "F/m",
+    "MU_0": "H/m",
     "M_E": "kg",
+    "G_ELECTRON": "1",
     "FARADAY": "C/mol",
     "GAS": "J/(mol K)",
 }

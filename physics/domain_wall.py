@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from physics import constants
 from physics.device import AbstractLangevin, Amps, Environment, Sweep, Volts
-from physics.magnetic import gyromagnetic_ratio, junction_conductance, vacuum_permeability
+from physics.magnetic import gyromagnetic_ratio, junction_conductance
 from physics.quantity import Param, quantity, state_variable
 from physics.smooth import end_stops, stop
 
@@ -156,12 +156,12 @@ class DomainWall(AbstractLangevin):
 
     def dmi_field(self) -> Real:
         """H_D, field of the DMI (A/m)."""
-        return self.dmi / (vacuum_permeability() * self.ms) / self.wall_width()
+        return self.dmi / (constants.MU_0 * self.ms) / self.wall_width()
 
     def hall_field(self, density: Real) -> Real:
         """H_SH (A/m) of a current density (A/m2)."""
         per_area = constants.HBAR / (2 * constants.Q) * self.theta_sh * density
-        return per_area / (vacuum_permeability() * self.ms) / self.thickness
+        return per_area / (constants.MU_0 * self.ms) / self.thickness
 
     def electron_velocity(self, density: Real) -> Real:
         """u (m/s) of a current density (A/m2); mu_B/q = hbar/(2 m_e)."""
@@ -170,7 +170,7 @@ class DomainWall(AbstractLangevin):
     def pinning_field(self) -> Real:
         """H_pin (A/m), which frees the wall."""
         depth = 0.5 * jnp.pi * constants.Q * self.v_pin
-        return depth / self.pitch / self.width / self.thickness / (vacuum_permeability() * self.ms)
+        return depth / self.pitch / self.width / self.thickness / (constants.MU_0 * self.ms)
 
     def spreading(self, env: Environment) -> Real:
         """D (1/s): (dq/D_l)^2 and dphi^2 grow by 2 D each."""
@@ -178,7 +178,7 @@ class DomainWall(AbstractLangevin):
         return flow / self.wall_width() / self.width / self.thickness / self.ms
 
     def _gamma(self) -> Real:
-        return gyromagnetic_ratio() * vacuum_permeability() + jnp.zeros_like(self.ms)
+        return gyromagnetic_ratio() * constants.MU_0 + jnp.zeros_like(self.ms)
 
     def _calm(self) -> Real:
         """A rate (1/s) at which errors of the state are taken back: alpha times a precession in the film."""

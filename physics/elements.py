@@ -5,7 +5,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from physics.conduction import ekv
+from physics.conduction import ekv_channel
 from physics.device import AbstractDevice, AbstractReactive, Amps, Environment, Sweep, Volts
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
@@ -146,5 +146,5 @@ class Mosfet(AbstractDevice):
         del x
         thermal = thermal_voltage(env.temperature)
         pinch_off = (v[0] - self.v_t) / self.n
-        drain = 2 * self.n * self.beta * thermal**2 * (ekv(pinch_off, thermal) - ekv(pinch_off - v[1], thermal))
+        drain = 2 * self.n * self.beta * thermal**2 * ekv_channel(pinch_off, v[1], thermal)
         return jnp.stack([jnp.zeros_like(drain), drain])

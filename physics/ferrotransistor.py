@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.conduction import ekv
+from physics.conduction import ekv_channel
 from physics.device import AbstractReactive, Amps, Environment, Sweep, Volts
 from physics.ferroelectric import relaxed, spread_fields, switching_rate
 from physics.kinetics import thermal_voltage
@@ -18,19 +18,6 @@ from physics.smooth import blend
 Real = Float[Array, "..."]
 _DENG = "public port of 10.1109/VLSITechnology18217.2020.9265014"
 _JERRY = "calibrated on NeuroSim's numbers of 10.1109/IEDM.2017.8268338"
-
-
-def channel(pinch: Real, v: Real, thermal: Real) -> Real:
-    """F(pinch) - F(pinch - v) of `conduction.ekv`, zero at v = 0 to the last digit."""
-    x, part = pinch / (2 * thermal), v / (2 * thermal)
-    near = jnp.abs(part) < 1
-    small = jnp.where(near, part, jnp.zeros_like(part))
-    softly = -jnp.log1p(jax.nn.sigmoid(x) * jnp.expm1(-small))
-    return jnp.where(
-        near,
-        softly * (2 * jax.nn.softplus(x) - softly),
-        ekv(pinch, thermal) - ekv(pinch - v, thermal),
-    )
 
 
 class FeFet(AbstractReactive):
@@ -88,7 +75,7 @@ class FeFet(AbstractReactive):
 
     def current(self, x: State, v: Volts, env: Environment) -> Amps:
         thermal = thermal_voltage(env.temperature)
-        drain = self.i_s * channel((v[0] - self.threshold(x)) / self.slope, v[1], thermal)
+        drain = self.i_s * ekv_channel((v[0] - self.threshold(x)) / self.slope, v[1], thermal)
         return jnp.stack([jnp.zeros_like(drain), drain])
 
     def charge(self, x: State, v: Volts, env: Environment) -> Amps:

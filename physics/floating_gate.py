@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
+from physics.conduction import ekv_channel
 from physics.device import AbstractReactive, Amps, Environment, Sweep, Volts
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
@@ -46,21 +47,6 @@ def fowler_nordheim_pulse(field: Real, duration: Real, speed: Real, barrier: Rea
     size = jnp.maximum(jnp.abs(field), _NO_FIELD * b)
     grown = jnp.log1p(speed * a * b * duration * jnp.exp(-b / size))
     return field / (1 + size / b * grown)
-
-
-def ekv_channel(pinch_off: Real, v_drain: Real, thermal: Real) -> Real:
-    """F(v_P) - F(v_P - V_D), F(v) = ln^2(1 + exp(v/2 U_T)): the current of an EKV channel over 2 n beta U_T^2.
-
-    Exactly zero at V_D = 0, whatever the rounding. Enz, Krummenacher and Vittoz, Analog Integr. Circuits Signal
-    Process. 8, 83 (1995), 10.1007/BF01239381.
-    """
-    source, step = 0.5 * pinch_off / thermal, 0.5 * v_drain / thermal
-    at_source, at_drain = jnp.logaddexp(0.0, source), jnp.logaddexp(0.0, source - step)
-    small = jnp.abs(step) < 1
-    safe = jnp.where(small, step, jnp.zeros_like(step))
-    # (1 + exp(u - d))/(1 + exp(u)) = 1 + (exp(-d) - 1)/(1 + exp(-u)): no difference of two large numbers.
-    near = -jnp.log1p(jnp.expm1(-safe) * jax.nn.sigmoid(source))
-    return jnp.where(small, near, at_source - at_drain) * (at_source + at_drain)
 
 
 class FloatingGate(AbstractReactive):

@@ -27,9 +27,9 @@ class Ecram(AbstractDevice):
     U0 = U_T ln(x_eq/(1 - x_eq)) - g_U (x_s - x_eq). Two compartments stand for diffusion through the film:
     phi dx_s/dt = j/(F c_max L) - k (x_s - x_b),  (1 - phi) dx_b/dt = k (x_s - x_b),  k = 3 (1 - phi)^2 D/L^2.
     With phi = 3/(3 + pi^2) the slowest mode pi^2 D/L^2 and the steady offset x_s - <x> = j L/(3 F c_max D)
-    are those of the resolved film; earlier than L^2/(pi^2 D) the surface is less polarised than that of
-    a semi-infinite one. The channel is read apart from the gate: I_D = G V_D,
-    G = G_min + (G_max - G_min) (<x^p> - x_lo^p)/(x_hi^p - x_lo^p).
+    are those of the resolved film; earlier than L^2/(pi^2 D) the surface is less polarised than that of a
+    semi-infinite one, to a third at 0.008 L^2/D: there take `EcramChannel`. The channel is read apart from the
+    gate: I_D = G V_D, G = G_min + (G_max - G_min) (<x^p> - x_lo^p)/(x_hi^p - x_lo^p).
     Tang et al., IEDM (2018), 10.1109/IEDM.2018.8614551; Newman and Thomas-Alyea, Electrochemical Systems (2004).
     """
 
@@ -38,7 +38,7 @@ class Ecram(AbstractDevice):
         bulk: Param = state_variable((0.0, 1.0), doc="site fraction in the rest of the film")
 
     terminals: ClassVar[tuple[str, ...]] = ("gate", "drain", "source")
-    family: ClassVar[str] = "P5 ECRAM"
+    family: ClassVar[str] = "P10 ECRAM"
     doi: ClassVar[str] = "10.1109/IEDM.2018.8614551"
     stores_energy: ClassVar[bool] = True
     sweep: ClassVar[Sweep] = Sweep((0.5, 0.1), (-0.5, -0.1), 4e-3)

@@ -16,23 +16,14 @@ from physics.quantity import Param, quantity, state_variable
 from physics.smooth import smooth_max
 
 Real = Float[Array, "..."]
-FINE_STRUCTURE = 7.2973525693e-3
-"""CODATA 2018."""
-G_ELECTRON = 2.00231930436256
-"""CODATA 2018."""
 _ARM = "public MRAM framework, Verilog-A"
 _WIDE = 1.5
 """Bounds of a component of m beyond the sphere, as noise and errors may leave it for a moment."""
 
 
-def vacuum_permeability() -> float:
-    """mu_0 = 4 alpha^2 eps_0 h^2/q^4 (H/m), alpha the fine-structure constant."""
-    return 4 * FINE_STRUCTURE**2 * constants.EPS_0 * (constants.H / constants.Q**2) ** 2
-
-
 def gyromagnetic_ratio() -> float:
     """gamma = g q/(2 m_e) of the electron (rad/(s T))."""
-    return 0.5 * G_ELECTRON * constants.Q / constants.M_E
+    return 0.5 * constants.G_ELECTRON * constants.Q / constants.M_E
 
 
 def junction_conductance(up: Real, v: Real, r_p: Real, tmr: Real, v_h: Real) -> Real:
@@ -119,7 +110,7 @@ class Mtj(AbstractLangevin):
     def time_step(self, env: Environment) -> Real:
         """Where explicit steps take a fortieth from the damping: a twentieth of alpha of the precession."""
         del env
-        applied = vacuum_permeability() ** 2 * (self.h_x * self.h_x + self.h_z * self.h_z)
+        applied = constants.MU_0**2 * (self.h_x * self.h_x + self.h_z * self.h_z)
         field = jnp.sqrt(self.anisotropy_field() ** 2 + applied + self._floor() ** 2)
         return 0.05 * self.alpha / (self._gamma() * field)
 
@@ -130,7 +121,7 @@ class Mtj(AbstractLangevin):
     def motion(self, x: State, i: Real) -> State:
         """dm/dt (1/s) under a current (A) at zero temperature."""
         spin, bk = self.spin_field(i), self.anisotropy_field()
-        bx, bz = vacuum_permeability() * self.h_x, vacuum_permeability() * self.h_z
+        bx, bz = constants.MU_0 * self.h_x, constants.MU_0 * self.h_z
         # m x c + m x (m x d) with c = B - a b z, d = a B + b z.
         cx, cz = bx, bk * x.m_z + bz - self.alpha * spin
         dx, dz = self.alpha * bx, self.alpha * (bk * x.m_z + bz) + spin
@@ -156,7 +147,7 @@ class Mtj(AbstractLangevin):
     def anisotropy_field(self) -> Real:
         """B_k (T); negative if the plane is easy."""
         surface = 2 * self.k_i / self.ms / self.thickness
-        return surface - (self.n_z - self.n_x) * vacuum_permeability() * self.ms
+        return surface - (self.n_z - self.n_x) * constants.MU_0 * self.ms
 
     def spin_field(self, i: Real) -> Real:
         """b (T) of a current (A)."""

@@ -9,8 +9,9 @@ from scipy.optimize import brentq
 
 import neurojax as nj
 from physics import constants
+from physics.conduction import ekv_channel
 from physics.device import Environment
-from physics.floating_gate import FloatingGate, ekv_channel, fowler_nordheim, fowler_nordheim_constants
+from physics.floating_gate import FloatingGate, fowler_nordheim, fowler_nordheim_constants
 
 ENV = Environment()
 CELL = FloatingGate()

@@ -114,10 +114,19 @@ def test_offset_charge_and_slowest_mode():
 
 
 def test_early_surface_is_underestimated():
-    """Two compartments cannot follow sqrt(t): 1e3 A/m2 for 2 ms gives 0.0570 instead of 0.0693."""
-    _, found = integrate(Pumped(CELL, 0.1), lambda t: 1e-9, (0.0, 2e-3), env=ENV)
-    resolved = 0.169267 - 0.1
-    assert 0.80 < (found[-1][0] - 0.1) / resolved < 0.85
+    """1e3 A/m2 for 2 ms: x_s rises by 0.169258 = 2 j sqrt(t/pi D)/(F c_max) in a thick film, here by a third of it.
+
+    Two compartments cannot follow sqrt(t): they answer by j t/(F c_max L phi), as long as little flows on.
+    """
+    density, time = 1e3, 2e-3
+    _, found = integrate(Pumped(CELL, 0.1), lambda t: density * 1e-12, (0.0, time), env=ENV)
+    flux = density / (constants.FARADAY * float(CELL.c_max))
+    semi_infinite = 2 * flux * np.sqrt(time / (np.pi * float(CELL.d_c)))
+    assert semi_infinite == pytest.approx(0.169258, rel=3e-6)
+    rise = found[-1][0] - 0.1
+    lumped = flux * time / float(CELL.length) * (3 + np.pi**2) / 3
+    assert 0.95 * lumped < rise < lumped
+    assert rise / semi_infinite == pytest.approx(1 / 3, rel=0.02)
 
 
 def test_current_mode_is_linear_and_symmetric():
