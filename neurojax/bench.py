@@ -1,6 +1,6 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
-    neurojax bench engine          neurojax bench fit --json
+    neurojax bench engine          neurojax bench fit --json          neurojax bench export
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
 turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in
@@ -12,9 +12,9 @@ import datetime
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +35,18 @@ PATIENCE = 60.0
 class Row:
     """One comparison: `ratio` of the time of `other` to ours (median of repeats), and both errors."""
 
+    head: ClassVar[tuple[str, ...]] = ("what", "beside", "ratio", "our error", "its error", "")
     case: str
     other: str
     ratio: float
     our_error: float | None = None
     other_error: float | None = None
     note: str = ""
+
+    def cells(self) -> list[str]:
+        """The row of a table."""
+        errors = ("" if e is None else f"{e:.1e}" for e in (self.our_error, self.other_error))
+        return [self.case, self.other, f"{self.ratio:.3g}", *errors, self.note]
 
 
 REPEATS = 5
@@ -90,8 +96,10 @@ def population(device: AbstractDevice, n: int, seed: int = 0) -> AbstractDevice:
 def waveforms(device: AbstractDevice, pulses: int = 20) -> dict[str, Waveform]:
     """The usual triangle, and pulses of alternating sign as long as a hundredth of it, each pair higher."""
     v_max, v_min, period = device.sweep
-    heights = np.outer(np.linspace(0.8, 1.0, pulses // 2), [float(np.max(v_max)), float(np.min(v_min))])
-    return {"triangle": triangle(v_max, v_min, period), "pulses": pulse_train(heights.ravel(), period / 100)}
+    ends = np.asarray([v_max, v_min], dtype=float)
+    heights = np.linspace(0.8, 1.0, pulses // 2).reshape(-1, *([1] * ends.ndim)) * ends
+    train = pulse_train(heights.reshape(-1, *ends.shape[1:]), period / 100)
+    return {"triangle": triangle(v_max, v_min, period), "pulses": train}
 
 
 def engine() -> Iterator[Row]:
@@ -108,15 +116,18 @@ def fits() -> Iterator[Row]:
     yield from rows()
 
 
-def table(rows: list[Row]) -> str:
+def exports() -> Iterator[Any]:
+    """Exported devices in ngspice and as compiled Verilog-A: see `_bench_export.py`."""
+    from neurojax._bench_export import rows
+
+    yield from rows()
+
+
+def table(rows: Sequence[Any]) -> str:
     """The rows as a table of Markdown, with the day and the machine."""
     head = f"Measured on {datetime.date.today()} on {machine()}: one run, medians of up to {REPEATS} calls in turn."
-    lines = [head, "", "| what | beside | ratio | our error | its error | |", "|---|---|---|---|---|---|"]
-    number = lambda a: "" if a is None else f"{a:.1e}"  # noqa: E731
-    lines += [
-        f"| {r.case} | {r.other} | {r.ratio:.3g} | {number(r.our_error)} | {number(r.other_error)} | {r.note} |"
-        for r in rows
-    ]
+    lines = [head, "", f"| {' | '.join(rows[0].head)} |", "|---" * len(rows[0].head) + "|"]
+    lines += [f"| {' | '.join(r.cells())} |" for r in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -142,4 +153,4 @@ def machine() -> str:
     return f"{cores()} cores ({name}), Python {platform.python_version()}, jax {jax.__version__}"
 
 
-BENCHES: dict[str, Callable[[], Iterator[Row]]] = {"engine": engine, "fit": fits}
+BENCHES: dict[str, Callable[[], Iterator[Any]]] = {"engine": engine, "fit": fits, "export": exports}

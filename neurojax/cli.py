@@ -1,4 +1,7 @@
-"""The command line: `neurojax devices | simulate | fit | characterise | export | demo | bench`. Every error is a sentence, exit code 1."""
+"""The command line, `neurojax devices | simulate | fit | characterise | export | demo | bench`.
+
+Every error is a sentence, exit code 1.
+"""
 
 import dataclasses
 import json
@@ -125,11 +128,11 @@ def demo(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="engine (the integrator) or fit")],
+    name: Annotated[str, typer.Argument(help="engine (the integrator), fit or export")],
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
     into: Annotated[Path | None, typer.Option(help="file with a line `<!-- bench NAME -->` for the table")] = None,
 ) -> None:
-    """Measure ours against others side by side, as ratios: the time of the other over ours.
+    """Measure ours against others side by side: ratios of time (above one we are faster), or how far they agree.
 
     Example: `neurojax bench engine --json`
     """
@@ -143,12 +146,9 @@ def bench(
         rows = []
         for r in BENCHES[name]():
             rows.append(r)
-            errors = "" if r.our_error is None else f"; error {r.our_error:.2g}"
-            errors += "" if r.other_error is None else f" against {r.other_error:.2g}"
-            note = f" ({r.note})" if r.note else ""
-            text = f"{r.case:<40} {r.ratio:>8.3g} {r.other}{errors}{note}"
             if not as_json:
-                out.print(text, highlight=False, soft_wrap=True)
+                cells = [f"{what} {cell}".strip() for what, cell in zip(r.head, r.cells(), strict=True) if cell]
+                out.print("; ".join(cells), highlight=False, soft_wrap=True)
             if into:
                 # After each row, so that a run that is broken off leaves what it has found.
                 insert(into, name, table(rows))

@@ -52,7 +52,7 @@ def on_off(g: Real) -> Real:
 
 
 def switching_voltage(record: Record, name: str, level: Any) -> Real:
-    """Applied voltage (V) at which a state, or "current", first crosses a level; nan if it never does.
+    """Applied voltage (V), of each port, at which a state, or "current", first crosses a level; nan if it never does.
 
     Its derivative is that along the straight lines between samples, see `Record.crossing_time`.
     """
@@ -162,9 +162,15 @@ def volatility(device: AbstractDevice, x: Any = None, *, env: Environment | None
 
 
 def _at(record: Record, y: Real, t: Real) -> Real:
-    """Samples at a time (one a member), by straight lines; nan where there is no such time."""
-    over = lambda y, t: jnp.interp(t, record.t, y)  # noqa: E731
+    """Samples at a time (one a member), by straight lines, of each port; nan where there is no such time."""
+    ports = record.i.ndim - record.ok.ndim - 1
     found = jnp.isfinite(t)
     safe = jnp.where(found, t, record.t[0])
-    here = over(y, safe) if not record.ok.ndim else jax.vmap(over, in_axes=(0 if y.ndim > 1 else None, 0))(y, safe)
-    return jnp.where(found, here, jnp.nan)
+
+    def over(y: Real, t: Real) -> Real:
+        one = lambda y: jnp.interp(t, record.t, y)  # noqa: E731
+        return jax.vmap(one, in_axes=-1)(y) if ports else one(y)
+
+    own = 0 if y.ndim > 1 + ports else None
+    here = over(y, safe) if not record.ok.ndim else jax.vmap(over, in_axes=(own, 0))(y, safe)
+    return jnp.where(found[..., None] if ports else found, here, jnp.nan)

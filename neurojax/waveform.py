@@ -194,7 +194,8 @@ def pulse_train(
     Pulse k takes rise + widths[k] + rise + rest.
 
     Args:
-        amplitudes: voltages of the flat tops (V), shape (n,). widths: their times (s), one for all or shape (n,).
+        amplitudes: voltages of the flat tops (V), shape (n,) or (n, ports). widths: their times (s), one for all or
+            shape (n,).
         rise, rest: of each edge and after each pulse (s), see `pulse`.
 
     Raises:
@@ -203,15 +204,15 @@ def pulse_train(
     height = np.atleast_1d(np.asarray(amplitudes, dtype=float))
     if height.size == 0:
         raise DataError("a pulse train needs at least one amplitude.")
-    width = np.broadcast_to(np.asarray(widths, dtype=float), height.shape)
+    width = np.broadcast_to(np.asarray(widths, dtype=float), height.shape[:1])
     edge = float(np.min(width)) / 100 if rise is None else float(rise)
     pause = float(np.max(width)) if rest is None else float(rest)
     _positive(width=np.min(width), rise=edge, rest=pause)
     steps = np.stack([np.full_like(width, edge), width, np.full_like(width, edge), np.full_like(width, pause)], axis=1)
     t = np.concatenate([[0.0], np.cumsum(steps.ravel())])
     zero = np.zeros_like(height)
-    v = np.concatenate([[0.0], np.stack([height, height, zero, zero], axis=1).ravel()])
-    return Waveform(t, v)
+    corners = np.stack([height, height, zero, zero], axis=1).reshape(-1, *height.shape[1:])
+    return Waveform(t, np.concatenate([zero[:1], corners]))
 
 
 def staircase(levels: Sequence[float], dwell: float, *, rise: float | None = None) -> Waveform:
