@@ -28,8 +28,8 @@ from neurojax.waveform import Waveform
 from physics.device import AbstractDevice, AbstractReactive, Environment
 from physics.quantity import with_values
 
-SAMPLES = 8000
-LATE = 8
+SAMPLES = 40_000
+LATE = 40
 """Samples by which an event may come earlier or later: a thousandth of the waveform, a step of ngspice."""
 POINTS = 100
 FAINT = 1e-6
