@@ -28,6 +28,7 @@ class Vteam(AbstractDevice):
     family: ClassVar[str] = "P12 behavioural"
     doi: ClassVar[str] = "10.1109/TCSII.2015.2433536"
     sweep: ClassVar[Sweep] = Sweep(0.6, -0.6, 1e-6)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("r_on", "r_off"),)
     window: int = eqx.field(default=4, static=True)
     r_on: Param = quantity(50.0, "ohm", (1.0, 1e7), scale="log", doc="resistance at w = 0", source="MemTorch VTEAM")
     r_off: Param = quantity(

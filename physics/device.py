@@ -63,8 +63,15 @@ class AbstractDevice(eqx.Module):
     """The usual measurement, used by checks, demos and defaults."""
     family: ClassVar[str] = "user"
     doi: ClassVar[str] = ""
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Pairs of parameters of which the first is below the second."""
     stores_energy: ClassVar[bool] = False
     """True for batteries and the like: exempt from passivity and from i(v = 0) = 0."""
+
+    def __check_init__(self) -> None:
+        _check_order(self)
+        for known in parameters(self).values():
+            _check_bounds(self, known, known.value)
 
     @abc.abstractmethod
     def init(self, env: Environment) -> X:
@@ -101,22 +108,46 @@ class AbstractDevice(eqx.Module):
 
         Raises:
             KeyError: unknown name (the message suggests the closest).
-            ValueError: a value that is not finite or outside its bounds.
+            ValueError: a value that is not finite or outside its bounds, or a pair of `ordered` that is not.
         """
         known = parameters(self)
-        for name, value in values.items():
+        for name in values:
             if name not in known:
                 raise KeyError(f"{type(self).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
-            if not isinstance(value, Tracer) and not known[name].contains(value):
-                lo, hi = known[name].bounds
-                raise ValueError(
-                    f"{type(self).__name__}.{name} = {value} {known[name].unit} is outside [{lo:g}, {hi:g}] "
-                    f"{known[name].unit}. Values are in SI units; check the prefix."
-                )
-        return with_values(self, values)
+        changed = with_values(self, values)
+        _check_order(changed)
+        for name, value in values.items():
+            _check_bounds(self, known[name], value)
+        return changed
 
     def __repr__(self) -> str:
         return _table(self)
+
+
+def _check_bounds(device: AbstractDevice, known: Parameter, value: Any) -> None:
+    if isinstance(value, Tracer) or known.contains(value):
+        return
+    lo, hi = known.bounds
+    raise ValueError(
+        f"{type(device).__name__}.{known.name} = {value} {known.unit} is outside [{lo:g}, {hi:g}] {known.unit}. Values "
+        "are in SI units; check the prefix."
+    )
+
+
+def _check_order(device: AbstractDevice) -> None:
+    for below, above in device.ordered:
+        low, high = getattr(device, below), getattr(device, above)
+        if isinstance(low, Tracer) or isinstance(high, Tracer):
+            continue
+        # Populations of two sizes, and what is not a number, are told of elsewhere.
+        one_size = low.ndim == 0 or high.ndim == 0 or low.shape == high.shape
+        if not one_size or not bool(np.any(np.asarray(low) >= np.asarray(high))):
+            continue
+        unit = parameters(device)[below].unit
+        raise ValueError(
+            f"{type(device).__name__}: {below} = {low} must be below {above} = {high} ({unit}). Are the two exchanged? "
+            "Give both where both change."
+        )
 
 
 class AbstractReactive(AbstractDevice):

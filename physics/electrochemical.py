@@ -58,6 +58,7 @@ class Ecm(AbstractDevice):
     family: ClassVar[str] = "P6 CBRAM / ECM"
     doi: ClassVar[str] = "10.1063/1.3673239"
     sweep: ClassVar[Sweep] = Sweep(0.4, -0.4, 4e-4)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("x_min", "length"),)
     mass: Param = quantity(
         1.7912e-25, "kg", (5e-26, 4e-25), scale="log", doc="M, of an atom", source="silver", free=False
     )

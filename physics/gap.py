@@ -41,6 +41,7 @@ class GapRram(AbstractDevice):
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = "10.1109/SISPAD.2014.6931558"
     sweep: ClassVar[Sweep] = Sweep(1.6, -1.6, 12.8e-3)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("g_min", "g_max"),)
     i_0: Param = quantity(1e-3, "A", (1e-6, 1e-2), scale="log", doc="current scale", source=_CODE)
     g_0: Param = quantity(0.25e-9, "m", (1e-10, 5e-10), scale="log", doc="tunnelling length", source=_CODE)
     v_0: Param = quantity(0.25, "V", (0.1, 2.0), scale="log", doc="curvature of the current", source=_CODE)

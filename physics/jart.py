@@ -70,6 +70,7 @@ class JartVcm(AbstractDevice):
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = _PAPER
     sweep: ClassVar[Sweep] = Sweep(1.3, -1.3, 5.2)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("n_min", "n_max"),)
     w: Param = quantity(1.35, "eV", (0.8, 1.5), doc="W, hopping barrier", source=_CODE)
     phi_b0: Param = quantity(0.18, "eV", (0.1, 0.3), doc="Schottky barrier", source=_CODE)
     phi_n: Param = quantity(0.10, "eV", (0.1, 0.3), doc="Fermi level below the band", source=_CODE, free=False)

@@ -36,6 +36,7 @@ class MetastableSwitch(AbstractLangevin):
     family: ClassVar[str] = "P12 behavioural"
     doi: ClassVar[str] = "10.1371/journal.pone.0085175"
     sweep: ClassVar[Sweep] = Sweep(0.5, -0.5, 1e-2)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("g_off", "g_on"),)
     tau: Param = quantity(1e-4, "s", (1e-9, 1e2), scale="log", doc="time of one attempt", source="chosen")
     v_on: Param = quantity(0.27, "V", (0.0, 3.0), doc="threshold of switching on", source="chosen")
     v_off: Param = quantity(0.27, "V", (0.0, 3.0), doc="threshold of switching off, at V < 0", source="chosen")
@@ -93,6 +94,7 @@ class LinearDrift(AbstractDevice):
     family: ClassVar[str] = "P12 behavioural"
     doi: ClassVar[str] = "10.1038/nature06932"
     sweep: ClassVar[Sweep] = Sweep(1.0, -0.8, 1.0)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("r_on", "r_off"),)
     r_on: Param = quantity(100.0, "ohm", (1.0, 1e6), scale="log", doc="resistance, all doped", source=_HP)
     r_off: Param = quantity(16e3, "ohm", (1e2, 1e9), scale="log", doc="resistance, all undoped", source=_HP)
     mu_v: Param = quantity(1e-14, "m2/(V s)", (1e-19, 1e-9), scale="log", doc="mobility of vacancies", source=_HP)

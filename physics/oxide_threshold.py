@@ -42,6 +42,7 @@ class OxideThreshold(AbstractDevice):
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = "10.3389/fnins.2016.00057"
     sweep: ClassVar[Sweep] = Sweep(1.0, -0.9, 4e-2)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("phi_min", "phi_max"),)
     a: Param = quantity(
         1e2, "m/s", (1.0, 1e4), scale="log", doc="A, of the growth; as exp(E_a/kT)", source="chosen", free=False
     )

@@ -56,6 +56,7 @@ class PhaseChangeCell(AbstractDevice):
     family: ClassVar[str] = "P1 PCM"
     doi: ClassVar[str] = "10.1038/s41467-017-01481-9"
     sweep: ClassVar[Sweep] = Sweep(1.8, -1.8, 1e-6)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("t_g", "t_m"),)
 
     t_m: Param = quantity(858.0, "K", (820.0, 900.0), doc="melting temperature", source="calibrated", free=False)
     d_h: Param = quantity(0.119, "eV", (0.09, 0.15), doc="heat of fusion per atom", source="recalled", free=False)

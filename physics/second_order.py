@@ -37,6 +37,7 @@ class SecondOrder(AbstractDevice):
     family: ClassVar[str] = "P5 second-order memristor"
     doi: ClassVar[str] = "10.1021/acs.nanolett.5b00697"
     sweep: ClassVar[Sweep] = Sweep(1.1, -1.1, 1e-4)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("g_min", "g_max"),)
     k_0: Param = quantity(2e12, "1/s", (1e11, 1e14), scale="log", doc="attempts of an ion", source="chosen", free=False)
     e_a: Param = quantity(0.85, "eV", (0.6, 1.3), doc="hopping barrier", source="recalled")
     a: Param = quantity(0.3e-9, "m", (1e-10, 5e-10), scale="log", doc="hopping distance", source="chosen", free=False)

@@ -39,6 +39,7 @@ class ThermalFilament(AbstractDevice):
     family: ClassVar[str] = "P3 RRAM, filamentary"
     doi: ClassVar[str] = "10.1109/TED.2011.2167513"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 4.0)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("phi_min", "phi_max"),)
     a: Param = quantity(
         1e2, "m/s", (1.0, 1e4), scale="log", doc="A, of the growth; as exp(e_a0/kT)", source="chosen", free=False
     )

@@ -54,6 +54,7 @@ class Ftj(AbstractDevice):
     family: ClassVar[str] = "P8 ferroelectric"
     doi: ClassVar[str] = "10.1038/nmat3415"
     sweep: ClassVar[Sweep] = Sweep(3.0, -3.0, 1e-6)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("r_on", "r_off"),)
     zones: int = eqx.field(default=16, static=True)
     r_on: Param = quantity(1.6e5, "ohm", (1e3, 1e8), scale="log", doc="resistance poled up", source="recalled")
     r_off: Param = quantity(4.8e7, "ohm", (1e4, 1e11), scale="log", doc="resistance poled down", source="recalled")

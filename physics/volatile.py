@@ -44,6 +44,10 @@ class AndThreshold(AbstractDevice):
     family: ClassVar[str] = "P7 diffusive memristor"
     doi: ClassVar[str] = "10.1002/advs.201900024"
     sweep: ClassVar[Sweep] = Sweep(0.5, -0.5, 2e-3)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("v_hold", "v_th"),
+        ("v_th_neg", "v_hold_neg"),
+    )
     v_th: Param = quantity(0.267, "V", (0.1, 3.0), scale="log", doc="V_th+, threshold", source=_AND)
     v_hold: Param = quantity(0.080, "V", (0.01, 2.0), scale="log", doc="V_h+, hold", source=_AND)
     v_th_neg: Param = quantity(-0.119, "V", (-3.0, -0.05), scale="log", doc="V_th-, threshold, V < 0", source=_AND)
@@ -104,6 +108,7 @@ class UscDiffusive(AbstractDevice):
     family: ClassVar[str] = "P7 diffusive memristor"
     doi: ClassVar[str] = "unpublished"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 20.0)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("r_on", "r_off"),)
     v_0: Param = quantity(3.125, "V", (0.5, 20.0), scale="log", doc="gamma_1/mu, voltage of a bridge", source=_USC)
     alpha: Param = quantity(0.1, "1", (0.02, 0.5), scale="log", doc="what keeps the growth finite", source=_USC)
     beta: Param = quantity(0.2, "1/s", (1e-3, 1e3), scale="log", doc="fresh becomes residual", source=_USC)

@@ -1,0 +1,45 @@
+"""Values that no device has are refused where it is made, with the reason."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import neurojax as nj
+from physics.quantity import parameters
+
+PAIRS = [(n, *pair) for n, cls in nj.devices().items() for pair in cls.ordered]
+
+
+def test_there_are_pairs():
+    assert {("PhaseChangeCell", "t_g", "t_m"), ("SecondOrder", "g_min", "g_max")} <= set(PAIRS)
+
+
+@pytest.mark.parametrize(("name", "below", "above"), PAIRS, ids=[f"{n}-{b}" for n, b, _ in PAIRS])
+def test_exchanged_values_are_refused(name, below, above):
+    """At construction and by `replace`; equal ones too."""
+    cls, known = nj.devices()[name], parameters(nj.device_named(name))
+    low, high = (float(known[p].value) for p in (below, above))
+    assert low < high
+    for make in (cls, cls().replace):
+        for wrong in ({below: high, above: low}, {below: low, above: low}):
+            with pytest.raises(ValueError, match=rf"{name}: {below} = .* must be below {above} = "):
+                make(**wrong)
+
+
+def test_values_beyond_the_bounds_are_refused():
+    cls = nj.devices()["GapRram"]
+    for make in (cls, cls().replace):
+        with pytest.raises(ValueError, match=r"GapRram.t_ox = .* is outside .* check the prefix"):
+            make(t_ox=12.0)
+        with pytest.raises(ValueError, match=r"GapRram.v_0 = nan V is outside"):
+            make(v_0=float("nan"))
+
+
+def test_traced_values_are_not_looked_at():
+    cls = nj.devices()["SecondOrder"]
+    of = jax.jit(lambda g: cls(g_min=g, g_max=1e-4).g_min * cls().replace(g_min=2 * g, g_max=g).g_max)
+    assert float(of(jnp.asarray(2e-4))) == pytest.approx(4e-8, rel=1e-6)
+    many = cls().replace(g_min=jnp.asarray([1e-5, 2e-5]))
+    assert many.g_min.shape == (2,)
+    with pytest.raises(ValueError, match="must be below"):
+        cls().replace(g_min=jnp.asarray([1e-5, 1e-3]))
