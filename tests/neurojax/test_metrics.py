@@ -10,6 +10,7 @@ import neurojax as nj
 import physics
 from neurojax import metrics
 from neurojax.cli import app
+from physics.quantity import parameters
 
 
 def test_readings_and_ratio():
@@ -115,3 +116,16 @@ def test_families():
     # Half of the decades are gone before half of w is.
     assert 0.01 < rows["Wox"].memory < 0.3
     assert len(repr(table).splitlines()) == len(table) + 1
+
+
+def test_switching_voltage_of_every_port():
+    device = nj.device_named("ChargeTrap")
+    record = nj.simulate(device, nj.triangle(*device.sweep))
+    name = next(iter(parameters(record.x)))
+    level = 0.5 * float(np.max(np.asarray(getattr(record.x, name))))
+    found, t = metrics.switching_voltage(record, name, level), record.crossing_time(name, level)
+    ends = [float(np.interp(float(t), np.asarray(record.t), np.asarray(record.v)[:, k])) for k in (0, 1)]
+    np.testing.assert_allclose(found, ends, rtol=1e-5)
+    many = device.replace(**{n: p.value * np.ones(2) for n, p in parameters(device).items()})
+    both = metrics.switching_voltage(nj.simulate(many, nj.triangle(*device.sweep), progress=False), name, level)
+    np.testing.assert_allclose(both, np.stack([ends, ends]), rtol=1e-4)

@@ -16,6 +16,14 @@ def test_triangle_turns_where_it_should():
     assert float(wave.slope(jnp.asarray(2.0))) == pytest.approx(-1.0)
 
 
+def test_pulses_of_several_ports():
+    wave = nj.pulse_train([[1.0, 0.1], [-2.0, 0.2]], [1e-6, 2e-6], rise=1e-8, rest=1e-6)
+    gate, drain = (nj.pulse_train(v, [1e-6, 2e-6], rise=1e-8, rest=1e-6) for v in ([1.0, -2.0], [0.1, 0.2]))
+    assert wave.v.shape == (len(wave.t), 2)
+    np.testing.assert_array_equal(wave.t, gate.t)
+    np.testing.assert_array_equal(wave.v, np.stack([gate.v, drain.v], axis=1))
+
+
 def test_pulse_train_is_where_the_reading_is():
     wave = nj.pulse_train([1.0, -2.0], [1e-6, 2e-6], rise=1e-8, rest=1e-6)
     assert float(wave.duration) == pytest.approx(5.04e-6)
