@@ -51,6 +51,7 @@ class Agreement:
             difference of the residuals.
     """
 
+    how: ClassVar[str] = "once each"
     head: ClassVar[tuple[str, ...]] = ("device", "ngspice, triangle", "ngspice, pulses", "Verilog-A", "")
     device: str
     triangle: float

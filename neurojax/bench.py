@@ -35,6 +35,7 @@ PATIENCE = 60.0
 class Row:
     """One comparison: `ratio` of the time of `other` to ours (median of repeats), and both errors."""
 
+    how: ClassVar[str] = "one run, medians of up to 5 calls in turn"
     head: ClassVar[tuple[str, ...]] = ("what", "beside", "ratio", "our error", "its error", "")
     case: str
     other: str
@@ -125,7 +126,7 @@ def exports() -> Iterator[Any]:
 
 def table(rows: Sequence[Any]) -> str:
     """The rows as a table of Markdown, with the day and the machine."""
-    head = f"Measured on {datetime.date.today()} on {machine()}: one run, medians of up to {REPEATS} calls in turn."
+    head = f"Measured on {datetime.date.today()} on {machine()}: {rows[0].how}."
     lines = [head, "", f"| {' | '.join(rows[0].head)} |", "|---" * len(rows[0].head) + "|"]
     lines += [f"| {' | '.join(r.cells())} |" for r in rows]
     return "\n".join(lines) + "\n"

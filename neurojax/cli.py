@@ -1,4 +1,4 @@
-"""The command line, `neurojax devices | simulate | fit | characterise | export | demo | bench`.
+"""The command line, `neurojax devices | simulate | fit | characterise | export | families | demo | bench`.
 
 Every error is a sentence, exit code 1.
 """
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from neurojax._cli_export import export
+from neurojax._cli_families import families
 from neurojax._cli_fit import fit
 from neurojax._cli_sheet import characterise
 from neurojax._console import assignments, out, polite, show
@@ -105,6 +106,7 @@ def simulate(
 app.command()(fit)
 app.command()(characterise)
 app.command()(export)
+app.command()(families)
 
 
 @app.command()

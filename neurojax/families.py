@@ -5,12 +5,12 @@
 Nothing is typed in. Of each device, states from everywhere within their bounds are left alone at zero bias; when half
 of the scatter of their readings, in decades, is gone tells how long it remembers. (The slowest eigenvalue at zero bias,
 `metrics.volatility`, tells how fast a state comes to rest in its own well, which a bistable device does not forget.)
-Energies and numbers of states take pulses: `characterise`.
+Energies and numbers of states take pulses: `characterise`. Beside the ranges of Table 1: `Families.beside_table_one`.
 """
 
 import inspect
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from neurojax.simulate import simulate
 from neurojax.waveform import constant
 from physics.device import AbstractDevice, Environment
 from physics.quantity import parameters
+
+if TYPE_CHECKING:
+    from neurojax._beside import BesideTableOne
 
 VOLATILE = 1.0
 """Seconds below which what a device remembers is called volatile."""
@@ -57,6 +60,16 @@ class Families(tuple[Family, ...]):
     def __repr__(self) -> str:
         head = f"{'family':<26} {'device':<18} {'role':<8} {'':<11}  {'remembers':<9} on/off"
         return "\n".join([head, *map(repr, self)])
+
+    def beside_table_one(self, *, env: Environment | None = None, progress: bool = True) -> "BesideTableOne":
+        """Energy, time and on/off of each device, measured, beside the ranges of Table 1; see `_beside.py`.
+
+        Args:
+            env: ambient (300 K). progress: a bar on a terminal after 2 s.
+        """
+        from neurojax._beside import beside
+
+        return beside([row.device for row in self], env, progress)
 
 
 def families(*names: str, env: Environment | None = None, progress: bool = True) -> Families:
