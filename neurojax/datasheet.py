@@ -33,6 +33,8 @@ from physics.device import AbstractDevice, Environment
 
 PART = 0.005
 """Standard deviation of a level, over the whole window, where none is given."""
+WITHIN = np.linspace(0.0, 1.0, 32, endpoint=False) ** 2
+"""Places of samples in a piece of a pulse: crowded at its start, where a device switches."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +116,7 @@ class Bench:
 
     def train(self, v: float, width: float, n: int) -> tuple[Waveform, np.ndarray]:
         """n pulses, and the times of the readings: at the start and at the end of every rest."""
-        wave = pulse_train([v] * n, width)
-        if self.device.port_shape:
-            wave = Waveform(wave.t, np.asarray(wave.v)[:, None] * np.eye(self.device.port_shape[0])[0])
+        wave = pulse_train(np.broadcast_to(self.ports(v), (n, *self.device.port_shape)), width)
         return wave, np.concatenate([[0.0], np.asarray(wave.t)[4::4]])
 
 
@@ -240,11 +240,14 @@ def _ladder(bench: Bench, x0: Any, window: float, n: int, sign: float) -> Any:
         return None
     v, width = choice
     wave, ts = bench.train(v, width, n)
-    record = bench.run(wave, ts, x0)
+    # The energy is an integral over the samples, so it takes some within the edges and the flat tops.
+    inside = np.asarray(wave.t)[:-1, None] + np.diff(np.asarray(wave.t))[:, None] * WITHIN
+    every = np.unique(np.concatenate([ts, inside.ravel()]))
+    record = bench.run(wave, every, x0)
     if not bool(record.ok):
         return None
-    energy = float(record.energy[-1]) / n
-    return np.asarray(bench.read(record)), jax.tree.map(lambda a: a[-1], record.x), energy, v, width
+    g = np.asarray(bench.read(record))[np.searchsorted(every, ts)]
+    return g, jax.tree.map(lambda a: a[-1], record.x), float(record.energy[-1]) / n, v, width
 
 
 def _pulse(bench: Bench, x0: Any, step: float, sign: float) -> tuple[float, float] | None:

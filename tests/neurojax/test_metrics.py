@@ -10,6 +10,7 @@ import neurojax as nj
 import physics
 from neurojax import metrics
 from neurojax.cli import app
+from physics.device import Environment
 from physics.quantity import parameters
 
 
@@ -91,6 +92,14 @@ def test_data_sheet_of_a_synapse(tmp_path):
     assert sheet.role == "synapse" and sheet.up.shape == (9,)
     assert (np.diff(sheet.up) > 0).all() and (np.diff(sheet.down) < 0).all()
     assert 4 < sheet["states"] < 1000 and sheet["on_off"] > 1
+    # i = a x sinh(b v): the readings, 5 % of the largest voltage, tell the current of a pulse. Edges are a hundredth.
+    how = next(f.how for f in sheet.figures if f.name == "pulse_energy")
+    v, width = (float(part.split()[-2]) for part in how.split(", "))
+    device, env = physics.Yakopcic(), Environment()
+    low = 0.05 * device.sweep.v_max
+    currents = [float(device.current(device.init(env), jnp.asarray(u), env)) for u in (v, low)]
+    usual = v * width * low * currents[0] / currents[1]
+    assert 0.99 * sheet.up[0] * usual < sheet["pulse_energy"] < 1.02 * sheet.up[-1] * usual
     told = repr(sheet)
     assert "pulse_energy" in told and "J" in told
     left, right = sheet.plot()
