@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import neurojax as nj
-from physics.quantity import parameters
+from physics.quantity import parameters, with_values
 
 PAIRS = [(n, *pair) for n, cls in nj.devices().items() for pair in cls.ordered]
 
@@ -24,6 +24,15 @@ def test_exchanged_values_are_refused(name, below, above):
         for wrong in ({below: high, above: low}, {below: low, above: low}):
             with pytest.raises(ValueError, match=rf"{name}: {below} = .* must be below {above} = "):
                 make(**wrong)
+
+
+def test_what_is_not_changed_is_not_looked_at():
+    """A fit looks at bounds alone; its device can still be changed elsewhere, and mended."""
+    fitted = with_values(nj.device_named("Vteam"), {"r_on": 2e3, "r_off": 1e3})
+    assert float(fitted.replace(k_on=-5.0).k_on) == -5.0
+    assert float(fitted.replace(r_off=3e3).r_off) == 3e3
+    with pytest.raises(ValueError, match="must be below"):
+        fitted.replace(r_off=1.5e3)
 
 
 def test_values_beyond_the_bounds_are_refused():
