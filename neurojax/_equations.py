@@ -100,6 +100,18 @@ class Equations:
         return decade(max(map(abs, found)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """Text, and the names of what is in it: pins, states, unknowns of inner equations, parameters."""
+
+    text: str
+    name: str
+    pins: tuple[str, ...]
+    states: tuple[str, ...]
+    roots: tuple[str, ...]
+    parameters: dict[str, str]
+
+
 def equations(
     device: AbstractDevice, *, env: Environment | None = None, keep: Callable[[str], bool] = lambda name: True
 ) -> Equations:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax._spice import Subcircuit
+from neurojax._equations import Written
 from neurojax.errors import NeurojaxError
 from neurojax.waveform import Waveform
 
@@ -48,7 +48,7 @@ class NgspiceAnswer:
 
 
 def transient(
-    cell: Subcircuit,
+    cell: Written,
     wave: Waveform,
     ts: Any = None,
     *,
@@ -84,7 +84,7 @@ def transient(
 
 
 def _netlist(
-    cell: Subcircuit,
+    cell: Written,
     wave: Waveform,
     values: Mapping[str, float],
     unit: float,

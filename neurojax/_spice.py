@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from neurojax._dialects import NGSPICE, NGSPICE_PARAM, lowered, write
-from neurojax._equations import Equations, Names, about, plain
+from neurojax._equations import Equations, Names, Written, about, plain
 from neurojax._expression import Node, ordered
 from neurojax._ranges import Range, ranges
 
@@ -30,19 +30,7 @@ _RESERVED = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Subcircuit:
-    """Text, and the names of what is in it: pins, states, unknowns of inner equations, parameters."""
-
-    text: str
-    name: str
-    pins: tuple[str, ...]
-    states: tuple[str, ...]
-    roots: tuple[str, ...]
-    parameters: dict[str, str]
-
-
-def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | None = None) -> Subcircuit:
+def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | None = None) -> Written:
     """The subcircuit of a device.
 
     Args:
@@ -63,7 +51,7 @@ def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | No
     scaled += [of.graph.make("div", q, of.charge_scale()) for q in of.charges]
     body = _Body(of, called, spelled, share)
     body.spell([*scaled, *of.currents, *(r.residual for r in of.roots)], [s.start for s in of.states], names)
-    n, texts = len(states), iter(body.texts)
+    texts = iter(body.texts)
     for node, start in zip(states, body.starts, strict=True):
         body.add(f"B{node} 0 {node} I={next(texts)}")
         body.add(f"C{node} {node} 0 {capacity:g} ic={start}", f".ic V({node})={start}")
@@ -77,8 +65,7 @@ def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | No
     head = _head(of, name, pins, called, states, roots, unit)
     values = [f"+ {called[s]}={float(np.asarray(p.value))!r}" for s, p in of.parameters.items()]
     text = "\n".join([*head, f".subckt {name} {' '.join(pins)}", *values, *body.lines, f".ends {name}"]) + "\n"
-    del n
-    return Subcircuit(text, name, pins, states, roots, {p.name: called[s] for s, p in of.parameters.items()})
+    return Written(text, name, pins, states, roots, {p.name: called[s] for s, p in of.parameters.items()})
 
 
 def _within(text: str, bounds: tuple[float, float]) -> str:

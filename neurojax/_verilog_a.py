@@ -4,14 +4,13 @@ States are voltages of inner nodes, I(state) <+ ddt(C V(state)) - C rate with C 
 held where they start. Inner equations are nodes with I(node) <+ residual, charges are ddt(charge).
 """
 
-import dataclasses
 import textwrap
 from collections.abc import Iterator
 
 import numpy as np
 
 from neurojax._dialects import VERILOG_A, lowered, write
-from neurojax._equations import Equations, Names, about, plain
+from neurojax._equations import Equations, Names, Written, about, plain
 
 WIDTH = 116
 _RESERVED = frozenset(
@@ -33,19 +32,7 @@ _RESERVED = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Module:
-    """Text, and the names of what is in it: pins, states, unknowns of inner equations, parameters."""
-
-    text: str
-    name: str
-    pins: tuple[str, ...]
-    states: tuple[str, ...]
-    roots: tuple[str, ...]
-    parameters: dict[str, str]
-
-
-def module(of: Equations, name: str) -> Module:
+def module(of: Equations, name: str) -> Written:
     """The module of a device; its ambient temperature is that of the circuit."""
     names = Names(_RESERVED, case=True)
     pins = tuple(names.new(t) for t in of.device.terminals)
@@ -78,7 +65,7 @@ def module(of: Equations, name: str) -> Module:
         "    end",
         "endmodule",
     ]
-    return Module("\n".join(lines) + "\n", name, pins, states, roots, {p.name: called[s] for s, p in own.items()})
+    return Written("\n".join(lines) + "\n", name, pins, states, roots, {p.name: called[s] for s, p in own.items()})
 
 
 def _contributions(of: Equations, texts: list[str], pins, states, roots) -> Iterator[str]:

@@ -3,8 +3,8 @@
     neurojax bench engine          neurojax bench fit --json          neurojax bench export
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
-turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in
-`_bench_fit.py`.
+turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in `_bench_fit.py`. Those of
+the export, in `_bench_export.py`, say how far others agree.
 """
 
 import dataclasses
@@ -27,6 +27,7 @@ from physics.device import AbstractDevice
 from physics.quantity import parameters, with_values
 
 SPREAD = 0.03
+REPEATS = 5
 PATIENCE = 60.0
 """Seconds after which a comparison is not repeated once more."""
 
@@ -35,7 +36,7 @@ PATIENCE = 60.0
 class Row:
     """One comparison: `ratio` of the time of `other` to ours (median of repeats), and both errors."""
 
-    how: ClassVar[str] = "one run, medians of up to 5 calls in turn"
+    how: ClassVar[str] = f"one run, medians of up to {REPEATS} calls in turn"
     head: ClassVar[tuple[str, ...]] = ("what", "beside", "ratio", "our error", "its error", "")
     case: str
     other: str
@@ -48,9 +49,6 @@ class Row:
         """The row of a table."""
         errors = ("" if e is None else f"{e:.1e}" for e in (self.our_error, self.other_error))
         return [self.case, self.other, f"{self.ratio:.3g}", *errors, self.note]
-
-
-REPEATS = 5
 
 
 def in_turn(

@@ -152,7 +152,6 @@ def test_table_of_agreement():
     assert "| A | 1.0e-03 | 2.0e-04 | 3.0e-15 |  |\n| B | nan |" in text
 
 
-@needs_ngspice
 @pytest.mark.slow
 def test_every_parameter_is_there():
     for name in nj.devices():
