@@ -9,6 +9,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -42,8 +43,13 @@ def conductances(
     if record.ok.ndim:
         raise SimulationError("conductances takes the record of one device: record.member(k), or vmap over members.")
     member = Members(device, Environment() if env is None else env, instrument)
-    read = jnp.asarray(v_read, record.t.dtype)
-    return jax.vmap(lambda x: member.conductance(x, read))(record.x)
+    return _conductances(member, record.x, jnp.asarray(v_read, record.t.dtype))
+
+
+@eqx.filter_jit
+def _conductances(member: Members, x: Any, v_read: Real) -> Float[Array, " n"]:
+    """Compiled in one piece: a device that solves for its current would else compile its loop at every call."""
+    return jax.vmap(lambda state: member.conductance(state, v_read))(x)
 
 
 def on_off(g: Real) -> Real:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from neurojax.pulses import PulseTrace
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _DATA = dict(color="0.55", marker="o", markersize=3, linestyle="none", markeredgewidth=0)
 _MODEL = dict(color="C3", linewidth=1.5)
+TICKS = 6
+"""Intervals along the horizontal axis at most: labels with a unit are long."""
 
 
 def axes(ax: Any = None, *, title: str = "") -> Any:
@@ -34,6 +36,7 @@ def axes(ax: Any = None, *, title: str = "") -> Any:
 def _units(ax: Any, x: tuple[str, str], y: tuple[str, str], log: bool = False) -> None:
     ax.set_xlabel(x[0])
     ax.set_ylabel(y[0])
+    ax.xaxis.set_major_locator(MaxNLocator(TICKS))
     ax.xaxis.set_major_formatter(EngFormatter(unit=x[1]))
     if log:
         ax.set_yscale("log")
@@ -44,7 +47,8 @@ def _units(ax: Any, x: tuple[str, str], y: tuple[str, str], log: bool = False) -
 def record(record: "Record", *, ax: Any = None, kind: str = "iv") -> Any:
     """A simulated measurement: "iv", "log" (|i| on a log scale), "time" (i over t) or "states".
 
-    Populations are drawn as thin lines. For more than two terminals the last port is drawn.
+    Populations are drawn as thin lines. Of more than two terminals the current is that of the last port, over the
+    voltage that is swept the farthest: a transfer curve if it is the gate's.
     """
     if kind not in ("iv", "log", "time", "states"):
         raise ValueError(f"kind = {kind!r} must be 'iv', 'log', 'time' or 'states'.")
@@ -58,19 +62,21 @@ def record(record: "Record", *, ax: Any = None, kind: str = "iv") -> Any:
         if record.states:
             ax.legend(frameon=False)
         return ax
-    t, v, i = _last_port(record)
+    t, v, i, port = _ports(record)
     x = t if kind == "time" else v
     ax.plot(x.T, (np.abs(i) if kind == "log" else i).T, color="C0", **thin)
-    names = ("time", "s") if kind == "time" else ("voltage", "V")
+    names = ("time", "s") if kind == "time" else (f"voltage{port}", "V")
     _units(ax, names, ("|current| (A)", "") if kind == "log" else ("current", "A"), log=kind == "log")
     return ax
 
 
-def _last_port(record: "Record") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    members = record.ok.size
-    n = len(record.t)
-    v, i = (np.asarray(a).reshape(members, n, -1)[:, :, -1] for a in (record.v, record.i))
-    return np.tile(np.asarray(record.t), (members, 1)), v, i
+def _ports(record: "Record") -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Time, swept voltage and current of the last port, each (members, samples); and which port is swept."""
+    members, n = record.ok.size, len(record.t)
+    v, i = (np.asarray(a).reshape(members, n, -1) for a in (record.v, record.i))
+    swept, ports = int(np.ptp(v, axis=1).max(axis=0).argmax()), v.shape[-1]
+    named = "" if swept == ports - 1 else f" of port {swept + 1} of {ports}"
+    return np.tile(np.asarray(record.t), (members, 1)), v[..., swept], i[..., -1], named
 
 
 def trace(trace: Any, *, ax: Any = None, log: bool = True) -> Any:

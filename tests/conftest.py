@@ -26,3 +26,16 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no measured traces at {folder}; set NEUROJAX_DATA to use them")
     return folder
+
+
+MAPPED = 25_000
+"""Mapped pieces of memory, of the 65 530 that Linux allows a process. Every compiled program takes some; at the limit
+the compiler crashes."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs_are_let_go():
+    """Before a module, where the process has compiled much already."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MAPPED:
+        jax.clear_caches()

@@ -108,6 +108,20 @@ def test_data_sheet_of_a_synapse(tmp_path):
         sheet["energy"]
 
 
+def test_transfer_curves_are_drawn_over_the_gate():
+    """Of ports (gate, drain) the gate is swept; with the drain swept it is the last port, as of two terminals."""
+    ts = np.linspace(0.0, 1.0, 11)
+    device = physics.Mosfet()
+    for which, label in ((0, "voltage of port 1 of 2"), (1, "voltage")):
+        wave = nj.triangle(np.where(np.arange(2) == which, 1.0, 0.1), np.asarray([0.0, 0.0]), 1.0)
+        record = nj.simulate(device, wave, ts=ts)
+        ax = record.plot()
+        line = ax.lines[0]
+        assert ax.get_xlabel() == label
+        np.testing.assert_array_equal(line.get_xdata(), np.asarray(record.v)[:, which])
+        np.testing.assert_array_equal(line.get_ydata(), np.asarray(record.i)[:, 1])
+
+
 def test_data_sheet_of_a_neuron_and_on_the_command_line(tmp_path):
     sheet = nj.characterise(physics.AndThreshold(), pulses=4)
     assert sheet.role == "neuron"
