@@ -12,11 +12,15 @@ if not hasattr(_physics, "AbstractDevice"):
     )
 
 from neurojax import metrics as metrics
+from neurojax._sources import DC as DC
+from neurojax._sources import CurrentSource as CurrentSource
 from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
 from neurojax.bijection import Box as Box
 from neurojax.catalogue import describe as describe
 from neurojax.catalogue import device_named as device_named
 from neurojax.catalogue import devices as devices
+from neurojax.circuit import Circuit as Circuit
+from neurojax.circuit_record import CircuitRecord as CircuitRecord
 from neurojax.compare import Ranking as Ranking
 from neurojax.compare import compare as compare
 from neurojax.csvfile import read_csv as read_csv
@@ -26,6 +30,7 @@ from neurojax.datasheet import DataSheet as DataSheet
 from neurojax.datasheet import characterise as characterise
 from neurojax.devicefile import load_device as load_device
 from neurojax.devicefile import save_device as save_device
+from neurojax.errors import CircuitError as CircuitError
 from neurojax.errors import DataError as DataError
 from neurojax.errors import FitError as FitError
 from neurojax.errors import NeurojaxError as NeurojaxError
@@ -55,6 +60,7 @@ from neurojax.spread import population as population
 from neurojax.spread import with_yield as with_yield
 from neurojax.switching import switching_time as switching_time
 from neurojax.trace import Trace as Trace
+from neurojax.transient import transient as transient
 from neurojax.verilog_import import import_verilog_a as import_verilog_a
 from neurojax.waveform import Waveform as Waveform
 from neurojax.waveform import constant as constant

@@ -13,5 +13,9 @@ class SimulationError(NeurojaxError, RuntimeError):
     """A simulation cannot start, or stopped before its end."""
 
 
+class CircuitError(NeurojaxError, ValueError):
+    """A circuit cannot be built or solved as it is connected."""
+
+
 class FitError(NeurojaxError, RuntimeError):
     """A fit cannot start, or found nothing."""

@@ -1,13 +1,16 @@
 """Pictures: every function takes an Axes or makes one, and returns it. Matplotlib only."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from neurojax.pulses import PulseTrace
+from physics.quantity import suggest
 
 if TYPE_CHECKING:
+    from neurojax.circuit_record import CircuitRecord
     from neurojax.compare import Ranking
     from neurojax.datasheet import DataSheet
     from neurojax.fitresult import Fit
@@ -67,6 +70,20 @@ def record(record: "Record", *, ax: Any = None, kind: str = "iv") -> Any:
     ax.plot(x.T, (np.abs(i) if kind == "log" else i).T, color="C0", **thin)
     names = ("time", "s") if kind == "time" else (f"voltage{port}", "V")
     _units(ax, names, ("|current| (A)", "") if kind == "log" else ("current", "A"), log=kind == "log")
+    return ax
+
+
+def circuit(record: "CircuitRecord", nodes: Sequence[str], *, ax: Any = None) -> Any:
+    """Voltages of nodes over time; populations as thin lines."""
+    ax = axes(ax)
+    thin = dict(linewidth=0.6, alpha=0.5) if record.ok.ndim else dict(linewidth=1.2)
+    for k, node in enumerate(nodes):
+        if node not in record.v:
+            raise KeyError(f"there is no node {node!r}.{suggest(node, tuple(record.v))}")
+        lines = np.atleast_2d(np.asarray(record.v[node]))
+        ax.plot(np.asarray(record.t), lines.T, color=f"C{k}", label=[node] + [None] * (len(lines) - 1), **thin)
+    _units(ax, ("time", "s"), ("voltage", "V"))
+    ax.legend(frameon=False)
     return ax
 
 

@@ -84,7 +84,7 @@ def simulate(
     env = usual if env is None else env
     _check_ports(device, waveform)
     _check_precision(waveform, {"device": device, "env": env, "instrument": instrument, "x0": x0})
-    times = _sample_times(waveform, ts)
+    times = sample_times(waveform, ts)
     steps = None if key is None else _path_grid(device, waveform, times, env, dt)
     size = _members(device, env, x0, key)
     shared = (waveform.t, waveform.v, times, tolerances(rtol, atol, waveform.t.dtype))
@@ -220,7 +220,7 @@ def _check_precision(waveform: Waveform, given: dict[str, Any]) -> None:
                 )
 
 
-def _sample_times(waveform: Waveform, ts: Any) -> Array:
+def sample_times(waveform: Waveform, ts: Any) -> Array:
     if ts is None:
         return jnp.asarray(waveform.sample_times())
     times = jnp.asarray(ts, dtype=waveform.t.dtype)
