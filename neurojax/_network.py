@@ -48,9 +48,9 @@ class Group(NamedTuple):
 class Storage(NamedTuple):
     """What of a group follows from parameters alone: C^-1 and K, or the charges c of one volt."""
 
-    inverse: Any
-    coupling: Any
-    scale: Any
+    inverse: Any = None
+    coupling: Any = None
+    scale: Any = None
 
 
 class Member(NamedTuple):
@@ -235,7 +235,7 @@ def _joined(flat: Sequence[Array], rows: Sequence[Array]) -> Array:
     return jnp.concatenate([*flat, *([jnp.stack(rows)] if rows else [])])
 
 
-def _rows(g: Group, storage: Storage, part, i, q) -> list[Array]:
+def _rows(g: Group, storage: Storage, part, i, q) -> list[Any]:
     """M dy/dt of the unknowns of a group."""
     moving = g.nodes[len(g.nodes) - g.moving :]
     if g.linear:

@@ -134,7 +134,7 @@ def _read(name: str, given: Any) -> tuple[Any, tuple[str, ...]]:
         thing = DC(thing)
     if not isinstance(thing, AbstractDevice | Waveform | DC | CurrentSource):
         raise CircuitError(
-            f"{name}: {type(thing).__name__} is no device, waveform, number or CurrentSource, and circuits are of these."
+            f"{name}: {type(thing).__name__} is no device, waveform, number or CurrentSource: circuits are of these."
         )
     terminals = thing.terminals if isinstance(thing, AbstractDevice) else ("+", "-")
     if len(nodes) != len(terminals) or not all(isinstance(n, str) and n for n in nodes):

@@ -22,6 +22,7 @@ from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
 from physics.elements import Mosfet as Mosfet
 from physics.elements import Resistor as Resistor
+from physics.ferrodiode import FerroDiode as FerroDiode
 from physics.ferroelectric import FerroCapacitor as FerroCapacitor
 from physics.ferroelectric import Preisach as Preisach
 from physics.ferrotransistor import FeFet as FeFet
