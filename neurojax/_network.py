@@ -160,9 +160,10 @@ class Network:
             for node, value in zip(ports, each, strict=True):
                 add(node, value)
                 add(last, -value)
-        for k, plus, minus in self.currents.values() if e is not None else ():
-            add(plus, e[k])
-            add(minus, -e[k])
+        if e is not None:
+            for k, plus, minus in self.currents.values():
+                add(plus, e[k])
+                add(minus, -e[k])
         return sums
 
     def at_free(self, sums: Mapping[str, Array], zero: Array) -> list[Array]:

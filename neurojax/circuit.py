@@ -13,10 +13,11 @@ by the loop of `stiff.py`. Any parameter with a leading axis makes a population.
 """
 
 import functools
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -72,7 +73,7 @@ class Circuit(eqx.Module):
             found |= {f"{name}.{p.name.removeprefix('of.')}": p for p in parameters(thing).values()}
         return found
 
-    def replace(self, values: dict[str, Any]) -> Self:
+    def replace(self, values: dict[str, Any]) -> "Circuit":
         """A copy with some parameters ("NAME.parameter", SI; arrays make a population) or whole instances changed.
 
         Raises:
@@ -129,9 +130,10 @@ def _network(places: Any, kinds: Any, is_current: Any, charged: Any) -> Network:
 def _read(name: str, given: Any) -> tuple[Any, tuple[str, ...]]:
     if not isinstance(given, tuple) or not given:
         raise CircuitError(f"{name}: give a device or source and its nodes, {name}=(device, 'a', 'b'); got {given!r}.")
-    thing, *nodes = given
+    thing: Any = given[0]
+    nodes = given[1:]
     if isinstance(thing, int | float | np.number | jax.Array | np.ndarray):
-        thing = DC(thing)
+        thing = DC(jnp.asarray(thing, jnp.result_type(float)))
     if not isinstance(thing, AbstractDevice | Waveform | DC | CurrentSource):
         raise CircuitError(
             f"{name}: {type(thing).__name__} is no device, waveform, number or CurrentSource: circuits are of these."
@@ -140,7 +142,7 @@ def _read(name: str, given: Any) -> tuple[Any, tuple[str, ...]]:
     if len(nodes) != len(terminals) or not all(isinstance(n, str) and n for n in nodes):
         raise CircuitError(
             f"{name}: {type(thing).__name__} has the terminals {', '.join(terminals)}, so it takes {len(terminals)} "
-            f"names of nodes; got {nodes}."
+            f"names of nodes; got {list(nodes)}."
         )
     wave = thing.of if isinstance(thing, CurrentSource) else thing
     if isinstance(wave, Waveform) and wave.v.ndim != 1:

@@ -15,7 +15,7 @@ from neurojax.record import cumulative
 NO_OPERATING_POINT = 100
 """Result code of a member whose currents could not be balanced at the start."""
 _ADVICE = (
-    "Try more steps (max_steps=...), a looser tolerance (rtol=1e-4), a capacitance at the nodes of devices that switch, "
+    "Try more steps (max_steps=...), a looser tolerance (rtol=1e-4), a capacitance at nodes of devices that switch, "
     "or parameters closer to their defaults."
 )
 

@@ -107,7 +107,7 @@ def _wave(source: Any) -> Any:
 def _run(people: Any, shared: Any, net: Network, size: int | None, max_steps: int, gradient: str) -> Any:
     """The fields of a `CircuitRecord` behind its times."""
     (parts, constants, env, start), (t, waves, ts, exact) = people, shared
-    lanes = 1 if size is None else size
+    lanes, (rtol, atol) = 1 if size is None else size, exact
     e = _sources(net, waves, constants, t)
     own = 0 if e.ndim == 3 else None
     e0 = e[:, 0] if e.ndim == 3 else e[0]
@@ -124,7 +124,7 @@ def _run(people: Any, shared: Any, net: Network, size: int | None, max_steps: in
         t, ts = (jnp.broadcast_to(a[None], (lanes, *a.shape)) for a in (t, ts))
     how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
     integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
-    solution = integrate(equations, members, axes, stiff.Drive(t, e, ts), y0, *exact, how)
+    solution = integrate(equations, members, axes, stiff.Drive(t, e, ts), y0, rtol, atol, how)
     over = jax.vmap(interpolate, in_axes=(None, None, 0))
     at = jax.vmap(over)(t, e, ts) if own == 0 else over(t, e, ts)
     seen = readings(net, charts, single, equations, mass, members, axes, at, solution.y)
