@@ -99,19 +99,20 @@ class Network:
             flat, unravel = ravel_pytree(state)
             z[name] = unravel(y[at : at + flat.size]) if flat.size else state
             at += flat.size
-        parts = []
-        for g in self.groups:
-            parts.append([y[at + k] for k in range(g.size)])
-            at += g.size
+        parts: list[list[Array]] = [[] for _ in self.groups]
+        for number, (k, _) in enumerate(self.order()):
+            parts[k].append(y[at + number])
         return z, parts
 
     def mass(self, states: int) -> np.ndarray | None:
         """Diagonal of M; None if it is all ones."""
-        ones = [1.0] * states
-        for g in self.groups:
-            still = len(g.nodes) - g.moving if g.linear else len(g.nodes)
-            ones += [1.0] * g.moving + [0.0] * still
+        ones = [1.0] * states + [float(n < self.groups[k].moving) for k, n in self.order()]
         return None if all(ones) else np.asarray(ones)
+
+    def order(self) -> list[tuple[int, int]]:
+        """Group and number in it of the unknowns behind the states: those with a derivative first, see `solver`."""
+        each = [(k, n) for k, g in enumerate(self.groups) for n in range(g.size)]
+        return sorted(each, key=lambda at: at[1] >= self.groups[at[0]].moving)
 
     # From unknowns to voltages
 
@@ -206,10 +207,8 @@ class Network:
             q = [zero] * len(i)
             if not all(g.linear for g in self.groups):
                 q = self.at_free(self.leaving(self.charges(member, x, v), None), zero)
-            rows = []
-            for g, storage, part in zip(self.groups, member.storage, parts, strict=True):
-                rows += _rows(g, storage, part, i, q)
-            return _joined(found, rows)
+            each = zip(self.groups, member.storage, parts, strict=True)
+            return self._joined(found, [_rows(g, storage, part, i, q) for g, storage, part in each])
 
         return of
 
@@ -220,20 +219,21 @@ class Network:
         if not all(g.linear for g in self.groups):
             v = self.nodes([u[k] for k in range(u.shape[0])], e)
             q = self.at_free(self.leaving(self.charges(member, x, v), None), jnp.zeros((), u.dtype))
-        rows: list[Array] = []
+        rows = []
         for g, storage in zip(self.groups, member.storage, strict=True):
             moving = g.nodes[len(g.nodes) - g.moving :]
             if g.linear:
                 first = jnp.zeros((), u.dtype) if g.grounded else u[g.nodes[0]]
-                rows += [u[n] - first + _dot(storage.coupling, k, e) for k, n in enumerate(moving)]
-                rows += [] if g.grounded else [u[g.nodes[0]]]
+                own = [u[n] - first + _dot(storage.coupling, k, e) for k, n in enumerate(moving)]
+                rows.append(own if g.grounded else [*own, u[g.nodes[0]]])
             else:
-                rows += [q[n] / storage.scale[k] for k, n in enumerate(moving)] + [u[n] for n in g.nodes]
-        return _joined(flat, rows)
+                rows.append([q[n] / storage.scale[k] for k, n in enumerate(moving)] + [u[n] for n in g.nodes])
+        return self._joined(flat, rows)
 
-
-def _joined(flat: Sequence[Array], rows: Sequence[Array]) -> Array:
-    return jnp.concatenate([*flat, *([jnp.stack(rows)] if rows else [])])
+    def _joined(self, flat: Sequence[Array], rows: Sequence[Sequence[Any]]) -> Array:
+        """States and what there is of each group, in the order of y."""
+        ordered = [rows[k][n] for k, n in self.order()]
+        return jnp.concatenate([*flat, *([jnp.stack(ordered)] if ordered else [])])
 
 
 def _rows(g: Group, storage: Storage, part, i, q) -> list[Any]:

@@ -19,6 +19,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 STAGES = 6
+BLOCK, LARGEST = 4, 32
+"""Unknowns whose inverse is written out, and up to which a matrix is taken apart into such blocks."""
 GAMMA = 0.25
 A = np.zeros((STAGES, STAGES))
 A[1, :1] = [1.544]
@@ -244,19 +246,41 @@ def _sum(weights: np.ndarray, u: list[Array]) -> Array:
 
 
 def solver(w: Float[Array, "n n"], scale: Array) -> Callable[[Vector], Vector]:
-    """b -> scale w^-1 b; in closed form up to four states, as batched LU calls cost more than the physics."""
+    """b -> scale w^-1 b; in closed form, as batched LU calls cost more than the physics."""
     n = w.shape[0]
     if n == 1:
         inverse = scale / w[0]
         return lambda b: inverse * b
-    if n > 4:
+    if n > LARGEST:
         factors = jax.scipy.linalg.lu_factor(w)
         return lambda b: jax.scipy.linalg.lu_solve(factors, scale * b)
+    if n > BLOCK:
+        return _by_blocks(w, scale)
     # Rows of order one: the product of four rates of 1e10/s overflows single precision.
     rows = lax.stop_gradient(1 / jnp.max(jnp.abs(w), axis=1))
     adjugate, determinant = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}[n](w * rows[:, None])
     inverse = adjugate * rows[None] * (scale / determinant)
     return lambda b: total(inverse * b[None], 1)
+
+
+def _by_blocks(w: Array, scale: Array) -> Callable[[Vector], Vector]:
+    """By the first unknowns and the Schur complement of the others.
+
+    Without pivots from one block to another: a block is singular, if ever, for some step sizes alone (what it gives is
+    not finite then, and the step is tried again), as states and voltages with a capacitor come first.
+    """
+    (a, b), (c, d) = ((part[:, :BLOCK], part[:, BLOCK:]) for part in (w[:BLOCK], w[BLOCK:]))
+    one = jnp.ones_like(scale)
+    first = solver(a, one)
+    across = held(jnp.stack([first(b[:, k]) for k in range(b.shape[1])], axis=1))
+    second = solver(held(d - jnp.stack([total(c * column[None], 1) for column in across.T], axis=1)), one)
+
+    def solve(right: Vector) -> Vector:
+        start = first(right[:BLOCK])
+        rest = held(second(right[BLOCK:] - total(c * start[None], 1)))
+        return scale * jnp.concatenate([start - total(across * rest[None], 1), rest])
+
+    return solve
 
 
 def _rows(rows: list[list[Array]]) -> Array:

@@ -49,7 +49,7 @@ def knots(sources: Sequence[Waveform | DC], duration: float | None) -> Array:
         return times[0]
     if not times and duration is None:
         raise CircuitError("no source says how long this takes: give duration=... (s).")
-    each = [_ramped(np.asarray(t)) for t in times]
+    each = [ramped(np.asarray(t)) for t in times]
     end = float(duration) if duration is not None else max(float(t[-1]) for t in each)
     begin = min([0.0, *(float(t[0]) for t in each)])
     if not end > begin:
@@ -65,13 +65,13 @@ def values(source: Waveform | DC, t: Array) -> Array:
         return source.value
     if isinstance(source.t, Tracer):
         return source.v
-    own, at = _ramped(np.asarray(source.t)), np.asarray(t)
+    own, at = ramped(np.asarray(source.t)), np.asarray(t)
     k = np.clip(np.searchsorted(own, at, side="right") - 1, 0, len(own) - 2)
     part = jnp.asarray(np.clip((at - own[k]) / (own[k + 1] - own[k]), 0.0, 1.0), source.v.dtype)
     return source.v[k] * (1 - part) + source.v[k + 1] * part
 
 
-def _ramped(t: np.ndarray) -> np.ndarray:
+def ramped(t: np.ndarray) -> np.ndarray:
     """Strictly increasing: of a doubled knot the second moves back."""
     t, lengths = np.array(t, float), np.diff(t)
     for k in np.flatnonzero(lengths == 0):

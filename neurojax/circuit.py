@@ -97,6 +97,19 @@ class Circuit(eqx.Module):
 
         return transient(self, duration, **options)
 
+    def to_spice(self, path: Any = None, *, duration: float | None = None, v0: Any = None) -> str:
+        """A file that ngspice runs, written to `path` too: netlist, devices from their own equations, analysis.
+
+        Args:
+            duration: s, default the end of the longest waveform. v0: node -> voltage (V) at the start.
+
+        Raises:
+            DataError: a population. UnsupportedError: a device that loops on traced values.
+        """
+        from neurojax._circuit_spice import to_spice
+
+        return to_spice(self, path, duration=duration, v0=v0)
+
     def __repr__(self) -> str:
         width = max(len(n) for n, _ in self.places)
         lines = [f"Circuit of {len(self.parts)} devices and {len(self.sources)} sources, nodes {', '.join(self.nodes)}"]

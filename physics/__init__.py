@@ -43,6 +43,7 @@ from physics.mott import NbO2Mott as NbO2Mott
 from physics.neurosim import NeuroSim as NeuroSim
 from physics.noise import ReadNoise as ReadNoise
 from physics.organic import Oect as Oect
+from physics.organic_bistable import BistableOect as BistableOect
 from physics.ovonic import Ovonic as Ovonic
 from physics.oxide_threshold import OxideThreshold as OxideThreshold
 from physics.pcm_statistics import PcmStatistics as PcmStatistics

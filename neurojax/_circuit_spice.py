@@ -1,0 +1,137 @@
+"""A circuit as a netlist of ngspice: its devices as subcircuits from their own equations, R and C as they are."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from neurojax._equations import Names, Written, equations
+from neurojax._ngspice import NgspiceError, spice
+from neurojax._sources import DC, CurrentSource, knots, ramped
+from neurojax._spice import subcircuit
+from neurojax._topology import GROUND
+from neurojax.circuit import Circuit
+from neurojax.errors import DataError
+from neurojax.waveform import Waveform
+from physics.elements import Capacitor, Resistor
+from physics.quantity import parameters
+
+_NATIVE = {Resistor: ("R", "resistance"), Capacitor: ("C", "capacitance")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Netlist:
+    """Text without analysis, and how things are called in it: nodes, state nodes and voltage sources (lower case)."""
+
+    text: str
+    nodes: dict[str, str]
+    states: dict[str, tuple[str, ...]]
+    sources: dict[str, str]
+
+
+def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None) -> Netlist:
+    """The netlist of one circuit.
+
+    Raises:
+        DataError: a population. UnsupportedError: a device that loops on traced values.
+    """
+    named = {f"{n}.{p.name}": p.value for n, d in circuit.parts.items() for p in parameters(d).values()}
+    many = [n for n, v in named.items() if np.ndim(v)]
+    if many:
+        raise DataError(f"a netlist is of one circuit, and {many[0]} makes a population: take one of its members.")
+    places, cells = dict(circuit.places), {}
+    names = Names((), case=False)
+    nodes = {g: "0" for g in GROUND} | {n: names.new(n) for n in circuit.nodes}
+    own = Names((), case=False)
+    lines: list[str] = []
+    states: dict[str, tuple[str, ...]] = {}
+    sources: dict[str, str] = {}
+    for name, at in places.items():
+        ends, called = " ".join(nodes[n] for n in at), own.new(name)
+        if name in circuit.sources:
+            letter = "I" if isinstance(circuit.sources[name], CurrentSource) else "V"
+            lines.append(f"{letter}{called} {ends} {_wave(circuit.sources[name])}")
+            sources[name] = f"{letter}{called}".lower()
+            continue
+        device: Any = circuit.parts[name]
+        if type(device) in _NATIVE:
+            letter, parameter = _NATIVE[type(device)]
+            lines.append(f"{letter}{called} {ends} {float(getattr(device, parameter))!r}")
+            continue
+        cell = _cell(cells, device)
+        given = " ".join(f"{cell.parameters[p.name]}={float(np.asarray(p.value))!r}" for p in
+                         parameters(device).values() if p.name in cell.parameters)  # fmt: skip
+        lines.append(f"X{called} {ends} {cell.name} {given}".rstrip())
+        states[name] = tuple(f"x{called}.{s}".lower() for s in cell.states)
+    lines += [f".ic V({nodes[n]})={float(v)!r}" for n, v in (v0 or {}).items()]
+    return Netlist("\n".join([*lines, *(c.text for c in cells.values())]) + "\n", nodes, states, sources)
+
+
+def _cell(cells: dict[Any, Written], device: Any) -> Written:
+    """The subcircuit of a device, one of each kind."""
+    key = jax.tree.structure(device)
+    if key not in cells:
+        name = type(device).__name__
+        taken = {c.name for c in cells.values()}
+        cells[key] = subcircuit(equations(device), name if name not in taken else f"{name}_{len(cells)}")
+    return cells[key]
+
+
+def _wave(source: Any) -> str:
+    source = source.of if isinstance(source, CurrentSource) else source
+    if isinstance(source, DC):
+        return f"DC {float(source.value)!r}"
+    t, v = ramped(np.asarray(source.t)), np.asarray(source.v, float)
+    corners = [f"{float(a)!r} {float(b)!r}" for a, b in zip(t, v, strict=True)]
+    rows = [" ".join(corners[k : k + 4]) for k in range(0, len(corners), 4)]
+    return "PWL(" + "\n+ ".join(rows) + ")"
+
+
+def to_spice(
+    circuit: Circuit, path: str | os.PathLike | None = None, *, duration: float | None = None, v0: Any = None
+) -> str:
+    """A file that ngspice runs: the netlist and a transient analysis over `duration` (s)."""
+    end = _end(circuit, duration)
+    made = netlist(circuit, v0)
+    head = f"* {len(circuit.parts)} devices at the nodes {', '.join(circuit.nodes)}, by neurojax\n"
+    text = f"{head}{made.text}.tran {1e-3 * end:g} {end!r} 0 {1e-3 * end:g}\n.end\n"
+    if path is not None:
+        Path(path).write_text(text, encoding="ascii")
+    return text
+
+
+def _end(circuit: Circuit, duration: float | None) -> float:
+    waves = [s.of if isinstance(s, CurrentSource) else s for s in circuit.sources.values()]
+    return float(knots([w for w in waves if isinstance(w, Waveform)], duration)[-1])
+
+
+def through_ngspice(
+    circuit: Circuit,
+    duration: float | None = None,
+    *,
+    v0: Mapping[str, float] | None = None,
+    reltol: float = 1e-4,
+    max_step: float | None = None,
+    timeout: float = 300.0,
+) -> tuple[dict[str, np.ndarray], float]:
+    """What ngspice finds: "t", voltages by node, currents of voltage sources by name; and the seconds it took.
+
+    Raises:
+        NgspiceError: there is none, or it gave up.
+    """
+    end, made = _end(circuit, duration), netlist(circuit, v0)
+    step = 1e-3 * end if max_step is None else max_step
+    wanted = {n: f"v({c.lower()})" for n, c in made.nodes.items() if c != "0"}
+    wanted |= {n: f"i({c})" for n, c in made.sources.items() if c.startswith("v")}
+    lines = [f".options reltol={reltol:g} vntol={1e-3 * reltol:g} abstol=1e-12 method=gear itl4=100"]
+    lines += [f".save {' '.join(wanted.values())}", f".tran {step:g} {end!r} 0 {step:g}", ".end"]
+    table, said, seconds = spice(f"* by neurojax\n{made.text}" + "\n".join(lines) + "\n", timeout)
+    t = table.get("time", np.zeros(0))
+    if t.size == 0 or t[-1] < end * (1 - 1e-6):
+        reached = f"stopped at {t[-1]:g} s" if t.size else "did not start"
+        raise NgspiceError(f"ngspice {reached}: {said.strip()[-400:]}")
+    return {"t": t} | {n: table[c] for n, c in wanted.items()}, seconds
