@@ -52,6 +52,7 @@ from neurojax.record import Record as Record
 from neurojax.repeats import mean_ramp as mean_ramp
 from neurojax.repeats import mean_repeats as mean_repeats
 from neurojax.simulate import simulate as simulate
+from neurojax.spikes import spike_times as spike_times
 from neurojax.spread import Empirical as Empirical
 from neurojax.spread import LogNormal as LogNormal
 from neurojax.spread import Normal as Normal

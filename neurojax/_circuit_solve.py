@@ -1,0 +1,106 @@
+"""The pure function behind `transient`: from numbers to what is read of a circuit at its samples."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from neurojax import _adjoint, _lanes, stiff
+from neurojax._charts import Charts
+from neurojax._circuit_reading import readings
+from neurojax._network import Member, Network
+from neurojax._operating_point import balanced
+from neurojax._storage import leak, storage
+from neurojax.circuit_record import NO_OPERATING_POINT
+from neurojax.members import member_axes
+from neurojax.waveform import interpolate
+
+G_MIN = 1e-12
+"""Leak (S) to ground of nodes with a capacitor, while the operating point is sought."""
+
+
+class Start(eqx.Module):
+    """What is told about the beginning: voltages of nodes, states of devices."""
+
+    v0: dict[str, Array]
+    x0: dict[str, Any]
+
+
+def solve(people: Any, shared: Any, net: Network, size: int | None, max_steps: int, gradient: str) -> Any:
+    """The fields of a `CircuitRecord` behind its times.
+
+    Args:
+        people: parts, constant sources, ambient and `Start`, with leading axes where members differ. shared: knots,
+            waveforms at them, samples (S,) or (lanes, S), and (rtol, atol). size: of a population, None for one.
+    """
+    (parts, constants, env, start), (t, waves, ts, exact) = people, shared
+    lanes, (rtol, atol) = 1 if size is None else size, exact
+    e = _sources(net, waves, constants, t)
+    own = 0 if e.ndim == 3 else None
+    e0 = e[:, 0] if e.ndim == 3 else e[0]
+    begin = jax.vmap(partial(_begin, net), in_axes=(member_axes((parts, env, start)), own), axis_size=lanes)
+    stored, x, u, begun = begin((parts, env, start), e0)
+    charts = {n: Charts(s) for n, s in x.items()}
+    # Not of JAX: the equations must not close over what is traced.
+    single = jax.tree.map(lambda a: np.zeros(a.shape[1:], a.dtype), x)
+    members = Member(parts, env, stored)
+    axes = Member(member_axes(parts), member_axes(env), jax.tree.map(lambda a: 0, stored))
+    line_up = jax.vmap(lambda m, x, u, e: net.start(m, charts, x, u, e), in_axes=(axes, 0, 0, own), out_axes=1)
+    y0 = line_up(members, x, u, e0)
+    mass, equations = _equations(net, charts, single)
+    if own == 0 or ts.ndim == 2:
+        t, e = (jnp.broadcast_to(a, (lanes, *a.shape[-k:])) for a, k in ((t, 1), (e, 2)))
+        ts = jnp.broadcast_to(ts, (lanes, ts.shape[-1]))
+    how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
+    integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
+    solution = integrate(equations, members, axes, stiff.Drive(t, e, ts), y0, rtol, atol, how)
+    over = jax.vmap(interpolate, in_axes=(None, None, 0))
+    at = jax.vmap(over)(t, e, ts) if ts.ndim == 2 else over(t, e, ts)
+    seen = readings(net, charts, single, equations, mass, members, axes, at, solution.y)
+    found = (*seen, solution.steps, jnp.where(begun, solution.code, NO_OPERATING_POINT))
+    return found if size is not None else jax.tree.map(lambda a: a[0], found)
+
+
+def _sources(net: Network, waves: Mapping[str, Array], constants: Mapping[str, Array], t: Array) -> Array:
+    """Voltages and currents of all sources at the knots, (K, sources), or (lanes, K, sources)."""
+    if not net.ends:
+        return jnp.zeros((t.shape[0], 1), t.dtype)
+    columns = [waves[n] if n in waves else constants[n][..., None] for n in net.ends]
+    lanes = jnp.broadcast_shapes(*(c.shape[:-1] for c in columns))
+    return jnp.stack([jnp.broadcast_to(c.astype(t.dtype), (*lanes, t.shape[0])) for c in columns], axis=-1)
+
+
+def _begin(net: Network, given: Any, e0: Array) -> Any:
+    """Storage, states and free voltages of one lane at the start, and whether there is an operating point."""
+    parts, env, start = given
+    member = Member(parts, env, storage(net, parts, env, e0.dtype))
+    x = {n: start.x0[n] if n in start.x0 else d.init(env) for n, d in parts.items()}
+    leaks, zero = jnp.asarray(leak(net) * G_MIN, e0.dtype), jnp.zeros((), e0.dtype)
+
+    def balance(u: Array, part: Array) -> Array:
+        e = part * e0
+        v = net.nodes([u[k] for k in range(u.shape[0])], e)
+        i = jnp.stack(net.at_free(net.leaving(net.conduction(member, x, v), e), zero)) + leaks * u
+        for node, volts in start.v0.items():
+            i = i.at[net.topology.at(node)].set(v[node] - part * volts)
+        return i
+
+    u, found = balanced(balance, jnp.zeros(len(net.topology.free), e0.dtype))
+    return member.storage, x, u, found
+
+
+def _equations(net: Network, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> tuple[Any, _lanes.Equations]:
+    """The diagonal of the mass matrix, and what is solved."""
+    bounds: list[tuple[float, float]] = []
+    for name, state in single.items():
+        sizes = [a.size for a in jax.tree.leaves(state)]
+        bounds += charts[name].bounds(sizes) or [(-np.inf, np.inf)] * sum(sizes)
+    mass = net.mass(len(bounds))
+    bounds += [(-np.inf, np.inf)] * sum(g.size for g in net.groups)
+    matrix = None if mass is None else lambda member: jnp.diag(jnp.asarray(mass, member.env.temperature.dtype))
+    return mass, _lanes.Equations(net.rate(charts, single), matrix, tuple(bounds))
