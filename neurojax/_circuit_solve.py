@@ -43,8 +43,8 @@ def solve(people: Any, shared: Any, net: Network, size: int | None, max_steps: i
     e = _sources(net, waves, constants, t)
     own = 0 if e.ndim == 3 else None
     e0 = e[:, 0] if e.ndim == 3 else e[0]
-    begin = jax.vmap(partial(_begin, net), in_axes=(member_axes((parts, env, start)), own), axis_size=lanes)
-    stored, x, u, begun = begin((parts, env, start), e0)
+    start_all = jax.vmap(partial(begin, net), in_axes=(member_axes((parts, env, start)), own), axis_size=lanes)
+    stored, x, u, begun = start_all((parts, env, start), e0)
     charts = {n: Charts(s) for n, s in x.items()}
     # Not of JAX: the equations must not close over what is traced.
     single = jax.tree.map(lambda a: np.zeros(a.shape[1:], a.dtype), x)
@@ -52,7 +52,7 @@ def solve(people: Any, shared: Any, net: Network, size: int | None, max_steps: i
     axes = Member(member_axes(parts), member_axes(env), jax.tree.map(lambda a: 0, stored))
     line_up = jax.vmap(lambda m, x, u, e: net.start(m, charts, x, u, e), in_axes=(axes, 0, 0, own), out_axes=1)
     y0 = line_up(members, x, u, e0)
-    mass, equations = _equations(net, charts, single)
+    mass, equations = equations_of(net, charts, single)
     if own == 0 or ts.ndim == 2:
         t, e = (jnp.broadcast_to(a, (lanes, *a.shape[-k:])) for a, k in ((t, 1), (e, 2)))
         ts = jnp.broadcast_to(ts, (lanes, ts.shape[-1]))
@@ -75,7 +75,7 @@ def _sources(net: Network, waves: Mapping[str, Array], constants: Mapping[str, A
     return jnp.stack([jnp.broadcast_to(c.astype(t.dtype), (*lanes, t.shape[0])) for c in columns], axis=-1)
 
 
-def _begin(net: Network, given: Any, e0: Array) -> Any:
+def begin(net: Network, given: Any, e0: Array) -> Any:
     """Storage, states and free voltages of one lane at the start, and whether there is an operating point."""
     parts, env, start = given
     member = Member(parts, env, storage(net, parts, env, e0.dtype))
@@ -94,7 +94,7 @@ def _begin(net: Network, given: Any, e0: Array) -> Any:
     return member.storage, x, u, found
 
 
-def _equations(net: Network, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> tuple[Any, _lanes.Equations]:
+def equations_of(net: Network, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> tuple[Any, _lanes.Equations]:
     """The diagonal of the mass matrix, and what is solved."""
     bounds: list[tuple[float, float]] = []
     for name, state in single.items():

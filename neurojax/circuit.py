@@ -97,6 +97,12 @@ class Circuit(eqx.Module):
 
         return transient(self, duration, **options)
 
+    def small_signal(self, source: str, f: Any, **options: Any) -> Any:
+        """Linear answer to a source at frequencies `f` (Hz); arguments and result are those of `small_signal`."""
+        from neurojax.small_signal import small_signal
+
+        return small_signal(self, source, f, **options)
+
     def to_spice(self, path: Any = None, *, duration: float | None = None, v0: Any = None) -> str:
         """A file that ngspice runs, written to `path` too: netlist, devices from their own equations, analysis.
 
