@@ -12,6 +12,7 @@ if not hasattr(_physics, "AbstractDevice"):
     )
 
 from neurojax import metrics as metrics
+from neurojax import neurons as neurons
 from neurojax._sources import DC as DC
 from neurojax._sources import CurrentSource as CurrentSource
 from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
