@@ -54,8 +54,8 @@ def spike_times(
 
     Args:
         circuit, duration, v0, x0, env, rtol, atol, max_steps, gradient, throw: as in `transient`.
-        ts: samples (s) among which crossings are looked for (default 2000): one that is undone before the next of
-            them is not seen.
+        rising: or falling. ts: samples (s) among which crossings are looked for (default 2000): one that is undone
+            before the next of them is not seen.
 
     Returns:
         Times in their order, shape (count,), or (members, count) of a population; inf for what never happens.

@@ -35,8 +35,8 @@ def test_shell(block, folder):
         assert (folder / name).stat().st_size > 0
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_python(block, folder):
+@pytest.mark.parametrize(("block", "says"), list(zip(blocks("python"), ("r_on", "CircuitRecord"), strict=True)))
+def test_python(block, says, folder):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
         cwd=folder,
@@ -46,7 +46,7 @@ def test_python(block, folder):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "r_on" in done.stdout
+    assert says in done.stdout
 
 
 def test_make_targets_exist():
