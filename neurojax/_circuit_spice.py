@@ -17,6 +17,7 @@ from neurojax._topology import GROUND
 from neurojax.circuit import Circuit
 from neurojax.errors import DataError
 from neurojax.waveform import Waveform
+from physics.device import Environment
 from physics.elements import Capacitor, Resistor
 from physics.quantity import parameters
 
@@ -33,8 +34,8 @@ class Netlist:
     sources: dict[str, str]
 
 
-def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None) -> Netlist:
-    """The netlist of one circuit.
+def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Environment | None = None) -> Netlist:
+    """The netlist of one circuit, in its ambient (300 K).
 
     Raises:
         DataError: a population. UnsupportedError: a device that loops on traced values.
@@ -62,7 +63,7 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None) -> Netlist:
             letter, parameter = _NATIVE[type(device)]
             lines.append(f"{letter}{called} {ends} {float(getattr(device, parameter))!r}")
             continue
-        cell = _cell(cells, device)
+        cell = _cell(cells, device, env)
         given = " ".join(f"{cell.parameters[p.name]}={float(np.asarray(p.value))!r}" for p in
                          parameters(device).values() if p.name in cell.parameters)  # fmt: skip
         lines.append(f"X{called} {ends} {cell.name} {given}".rstrip())
@@ -71,13 +72,13 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None) -> Netlist:
     return Netlist("\n".join([*lines, *(c.text for c in cells.values())]) + "\n", nodes, states, sources)
 
 
-def _cell(cells: dict[Any, Written], device: Any) -> Written:
+def _cell(cells: dict[Any, Written], device: Any, env: Environment | None) -> Written:
     """The subcircuit of a device, one of each kind."""
     key = jax.tree.structure(device)
     if key not in cells:
         name = type(device).__name__
         taken = {c.name for c in cells.values()}
-        cells[key] = subcircuit(equations(device), name if name not in taken else f"{name}_{len(cells)}")
+        cells[key] = subcircuit(equations(device, env=env), name if name not in taken else f"{name}_{len(cells)}")
     return cells[key]
 
 
@@ -92,11 +93,16 @@ def _wave(source: Any) -> str:
 
 
 def to_spice(
-    circuit: Circuit, path: str | os.PathLike | None = None, *, duration: float | None = None, v0: Any = None
+    circuit: Circuit,
+    path: str | os.PathLike | None = None,
+    *,
+    duration: float | None = None,
+    v0: Any = None,
+    env: Environment | None = None,
 ) -> str:
     """A file that ngspice runs: the netlist and a transient analysis over `duration` (s)."""
     end = _end(circuit, duration)
-    made = netlist(circuit, v0)
+    made = netlist(circuit, v0, env)
     head = f"* {len(circuit.parts)} devices at the nodes {', '.join(circuit.nodes)}, by neurojax\n"
     text = f"{head}{made.text}.tran {1e-3 * end:g} {end!r} 0 {1e-3 * end:g}\n.end\n"
     if path is not None:
@@ -114,6 +120,7 @@ def through_ngspice(
     duration: float | None = None,
     *,
     v0: Mapping[str, float] | None = None,
+    env: Environment | None = None,
     reltol: float = 1e-4,
     max_step: float | None = None,
     timeout: float = 300.0,
@@ -123,7 +130,7 @@ def through_ngspice(
     Raises:
         NgspiceError: there is none, or it gave up.
     """
-    end, made = _end(circuit, duration), netlist(circuit, v0)
+    end, made = _end(circuit, duration), netlist(circuit, v0, env)
     step = 1e-3 * end if max_step is None else max_step
     wanted = {n: f"v({c.lower()})" for n, c in made.nodes.items() if c != "0"}
     wanted |= {n: f"i({c})" for n, c in made.sources.items() if c.startswith("v")}

@@ -103,18 +103,18 @@ class Circuit(eqx.Module):
 
         return small_signal(self, source, f, **options)
 
-    def to_spice(self, path: Any = None, *, duration: float | None = None, v0: Any = None) -> str:
+    def to_spice(self, path: Any = None, *, duration: float | None = None, v0: Any = None, env: Any = None) -> str:
         """A file that ngspice runs, written to `path` too: netlist, devices from their own equations, analysis.
 
         Args:
-            duration: s, default the end of the longest waveform. v0: node -> voltage (V) at the start.
+            duration: s, default the end of the longest waveform. v0: node -> voltage (V) at the start. env: 300 K.
 
         Raises:
             DataError: a population. UnsupportedError: a device that loops on traced values.
         """
         from neurojax._circuit_spice import to_spice
 
-        return to_spice(self, path, duration=duration, v0=v0)
+        return to_spice(self, path, duration=duration, v0=v0, env=env)
 
     def __repr__(self) -> str:
         width = max(len(n) for n, _ in self.places)

@@ -1,0 +1,43 @@
+"""Ten circuits, from R and C to coupled Mott oscillators, beside ngspice on the netlists that are exported."""
+
+import shutil
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from circuits import CASES
+
+from neurojax._circuit_spice import through_ngspice
+from physics.device import Environment
+
+FEW = ("resonator", "diffusive_neuron")
+
+
+def crossings(t, v, level):
+    k = np.flatnonzero((v[:-1] < level) & (v[1:] >= level))
+    return t[k] + (level - v[k]) / (v[k + 1] - v[k]) * (t[k + 1] - t[k])
+
+
+@pytest.mark.skipif(shutil.which("ngspice") is None, reason="no ngspice")
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
+def test_waveforms_and_spikes(name):
+    """All node voltages and source currents below 1 % of their peak, spikes below 0.5 % of the period."""
+    case, seen = CASES[name](), {}
+    env, ts = Environment(temperature=jnp.asarray(case.kelvin)), np.linspace(0, case.duration, 20001)
+    options = dict(rtol=1e-8, atol=1e-10, gradient="forward", max_steps=2**18, progress=False)
+    record = case.circuit.transient(case.duration, v0=case.v0, env=env, ts=ts, **options)
+    theirs, _ = through_ngspice(
+        case.circuit, case.duration, v0=case.v0, env=env, reltol=1e-6, max_step=case.step, timeout=200.0
+    )
+    for what in (record.v, {n: i for n, i in record.i.items() if n in case.circuit.sources}):
+        for n, ours in what.items():
+            other = np.interp(ts, theirs["t"], theirs[n])
+            seen[n] = np.abs(np.asarray(ours) - other).max() / max(np.abs(other).max(), 1e-15)
+    print({n: f"{e:.1e}" for n, e in seen.items()})
+    assert max(seen.values()) < 0.01
+    if case.level is not None:
+        ours = crossings(ts, np.asarray(record.v[case.node]), case.level)
+        others = crossings(theirs["t"], theirs[case.node], case.level)
+        assert len(ours) == len(others) >= 1
+        period = np.diff(ours).mean() if len(ours) > 1 else case.duration
+        assert np.abs(ours - others).max() < 5e-3 * period
