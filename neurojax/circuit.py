@@ -97,6 +97,12 @@ class Circuit(eqx.Module):
 
         return transient(self, duration, **options)
 
+    def draw(self, ax: Any = None) -> Any:
+        """The graph of the circuit, into `ax` or new axes; returns Axes."""
+        from neurojax._schematic import draw
+
+        return draw(self, ax=ax)
+
     def small_signal(self, source: str, f: Any, **options: Any) -> Any:
         """Linear answer to a source at frequencies `f` (Hz); arguments and result are those of `small_signal`."""
         from neurojax.small_signal import small_signal

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 import neurojax as nj
 import physics
 from neurojax._circuit_spice import through_ngspice
+from neurojax._schematic import crossings, layout
 from physics.quantity import with_values
 
 R, C, TAU = 1e3, 1e-7, 1e-4
@@ -271,3 +272,18 @@ def test_small_signals_of_a_resonator():
         circuit.small_signal("V2", f)
     with pytest.raises(nj.CircuitError, match="frequencies"):
         circuit.small_signal("V1", [-1.0])
+
+
+def test_drawing():
+    """Every name is there, three terminals are a box, and a planar circuit has no crossing."""
+    circuit = nj.Circuit(
+        V1=(1.0, "in", "gnd"), VG=(1.0, "gate", "0"), M1=(physics.GapRram(), "in", "mid"),
+        T1=(physics.Mosfet(), "gate", "mid", "gnd"),
+    )  # fmt: skip
+    words = {t.get_text() for t in circuit.draw().texts}
+    assert {"V1\nvoltage", "VG\nvoltage", "M1\nGapRram", "T1\nMosfet", "drain", "gate", "mid", "gnd"} <= words
+    square = np.asarray([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    sides = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]
+    assert crossings(square, np.asarray([*sides, (1, 3)])) == 1 and crossings(square, np.asarray(sides)) == 0
+    names, edges = list("abcd"), [("abcd"[i], "abcd"[j]) for i, j in [*sides, (1, 3)]]
+    assert crossings(layout(names, edges), np.asarray([*sides, (1, 3)])) == 0
