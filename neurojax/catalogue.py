@@ -13,9 +13,12 @@ from neurojax.errors import DataError
 from physics.device import AbstractDevice, Environment
 from physics.quantity import parameters, suggest
 
+UNLISTED = ("element", "membrane")
+"""Families of what circuits and neurons are made of, beside the devices."""
+
 
 def devices(*, elements: bool = False) -> dict[str, Any]:
-    """Name -> class of every device in `physics`, sorted; circuit elements only if asked.
+    """Name -> class of every device in `physics`, sorted; elements of circuits and membranes only if asked.
 
     What wraps another device (`physics.imperfect`) is none by itself.
     """
@@ -29,7 +32,7 @@ def devices(*, elements: bool = False) -> dict[str, Any]:
                 here
                 and not inspect.isabstract(cls)
                 and _complete(cls)
-                and (elements or getattr(cls, "family", "") != "element")
+                and (elements or getattr(cls, "family", "") not in UNLISTED)
             ):
                 found[name] = cls
     return dict(sorted(found.items()))

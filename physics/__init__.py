@@ -36,6 +36,12 @@ from physics.ionic import Ecram as Ecram
 from physics.jart import JartVcm as JartVcm
 from physics.magnetic import AxialMtj as AxialMtj
 from physics.magnetic import Mtj as Mtj
+from physics.membrane import CalciumChannel as CalciumChannel
+from physics.membrane import LeakChannel as LeakChannel
+from physics.membrane import PotassiumChannel as PotassiumChannel
+from physics.membrane import SodiumChannel as SodiumChannel
+from physics.membrane import ghk as ghk
+from physics.membrane import nernst as nernst
 from physics.metastable import LinearDrift as LinearDrift
 from physics.metastable import MetastableSwitch as MetastableSwitch
 from physics.metastable import Strachan as Strachan
@@ -54,6 +60,9 @@ from physics.quantity import parameters as parameters
 from physics.quantity import quantity as quantity
 from physics.quantity import state_variable as state_variable
 from physics.quantity import with_values as with_values
+from physics.receptors import Ampa as Ampa
+from physics.receptors import GabaA as GabaA
+from physics.receptors import Nmda as Nmda
 from physics.retention import Relaxation as Relaxation
 from physics.retention import Retention as Retention
 from physics.schottky import SchottkyPcmo as SchottkyPcmo

@@ -15,7 +15,8 @@ Real = Float[Array, "..."]
 
 def thermal_voltage(temperature: Real) -> Real:
     """k_B T / q in volts; multiplies an exponent in eV."""
-    return constants.K_B * temperature / constants.Q
+    # One number for k_B/q: the compiler may take a square of the quotient apart, and k_B^2 is none in float32.
+    return (constants.K_B / constants.Q) * temperature
 
 
 def arrhenius(prefactor: Real, energy: Real, temperature: Real) -> Real:
