@@ -155,6 +155,7 @@ def test_ferroelectric_between_two_resistors():
     assert balance(record) < 1e-4
 
 
+@pytest.mark.slow
 def test_spikes_and_their_gradients():
     """A relaxation oscillator: times against samples, and their derivatives against differences."""
     names = ("R1.resistance", "C1.capacitance", "V1.value", "M1.rho_i", "M1.kappa", "M1.dh")

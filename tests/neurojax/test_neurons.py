@@ -42,6 +42,7 @@ def test_bifurcation_to_continuous_spiking():
     assert spikes(quiet) == 0 and 0 < spikes(lively) <= spikes(livelier)
 
 
+@pytest.mark.slow
 def test_refractory_time():
     """A second pulse soon after the first finds the neuron exhausted, a late one does not."""
 
@@ -55,6 +56,7 @@ def test_refractory_time():
     assert second(1e-6) < second(8e-5)
 
 
+@pytest.mark.slow
 def test_period_of_a_relaxation_oscillator():
     """Between the formula without and that with the current through the open switch."""
     device = physics.NbO2Mott()
