@@ -10,10 +10,7 @@ import physics
 from physics.device import Environment
 
 FEW = ("FloatingGate", "GapRram")
-KNOWN = {
-    "JartVcm": "gives up on the first ramp, loudly: a rate in the solver is not finite",
-    "Mtj": "leaves the hard axis by a rounding, so that the time of a switch is one",
-}
+KNOWN = {"Mtj": "leaves the hard axis by a rounding, so that the time of a switch is one"}
 
 
 def single(tree):
