@@ -1,6 +1,7 @@
 """What is read of a solved circuit: voltages, and the currents that flow and charge, at every sample."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,10 +30,7 @@ def flow(equations: Equations, mass: np.ndarray | None, member: Member, y: Array
 def reading(net: Network, charts, single, equations: Equations, mass, member: Member, y, e, slope) -> Reading:
     """Of one lane at one instant."""
 
-    def seen(y, e):
-        z, parts = net.split(single, y)
-        return {n: charts[n].to_state(z[n]) for n in z}, net.nodes(net.free(member, parts, e), e)
-
+    seen = partial(net.look, charts, single, member)
     x, v = seen(y, e)
     i: dict[str, Any] = dict(net.conduction(member, x, v))
     if net.charged:

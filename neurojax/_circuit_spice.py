@@ -26,11 +26,10 @@ _NATIVE = {Resistor: ("R", "resistance"), Capacitor: ("C", "capacitance")}
 
 @dataclasses.dataclass(frozen=True)
 class Netlist:
-    """Text without analysis, and how things are called in it: nodes, state nodes and voltage sources (lower case)."""
+    """Text without analysis, and how things are called in it: nodes, and sources (lower case)."""
 
     text: str
     nodes: dict[str, str]
-    states: dict[str, tuple[str, ...]]
     sources: dict[str, str]
 
 
@@ -40,8 +39,7 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Enviro
     Raises:
         DataError: a population. UnsupportedError: a device that loops on traced values.
     """
-    named = {f"{n}.{p.name}": p.value for n, d in circuit.parts.items() for p in parameters(d).values()}
-    many = [n for n, v in named.items() if np.ndim(v)]
+    many = [n for n, p in circuit.parameters().items() if np.ndim(p.value)]
     if many:
         raise DataError(f"a netlist is of one circuit, and {many[0]} makes a population: take one of its members.")
     places, cells = dict(circuit.places), {}
@@ -49,7 +47,6 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Enviro
     nodes = {g: "0" for g in GROUND} | {n: names.new(n) for n in circuit.nodes}
     own = Names((), case=False)
     lines: list[str] = []
-    states: dict[str, tuple[str, ...]] = {}
     sources: dict[str, str] = {}
     for name, at in places.items():
         ends, called = " ".join(nodes[n] for n in at), own.new(name)
@@ -67,9 +64,8 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Enviro
         given = " ".join(f"{cell.parameters[p.name]}={float(np.asarray(p.value))!r}" for p in
                          parameters(device).values() if p.name in cell.parameters)  # fmt: skip
         lines.append(f"X{called} {ends} {cell.name} {given}".rstrip())
-        states[name] = tuple(f"x{called}.{s}".lower() for s in cell.states)
     lines += [f".ic V({nodes[n]})={float(v)!r}" for n, v in (v0 or {}).items()]
-    return Netlist("\n".join([*lines, *(c.text for c in cells.values())]) + "\n", nodes, states, sources)
+    return Netlist("\n".join([*lines, *(c.text for c in cells.values())]) + "\n", nodes, sources)
 
 
 def _cell(cells: dict[Any, Written], device: Any, env: Environment | None) -> Written:

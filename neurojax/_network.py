@@ -189,6 +189,11 @@ class Network:
             found[name] = device.charge(x[name], self.port(name, v), member.env)
         return found
 
+    def look(self, charts: Mapping[str, Charts], single: Mapping[str, Any], member: Member, y: Array, e: Array) -> Any:
+        """States of the devices and voltages of the nodes."""
+        z, parts = self.split(single, y)
+        return {n: charts[n].to_state(z[n]) for n in z}, self.nodes(self.free(member, parts, e), e)
+
     # The system
 
     def rate(self, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> Callable[[Member, Array, Array], Array]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, Complex, Float
 
 from neurojax._charts import Charts
@@ -19,7 +20,7 @@ from neurojax._circuit_solve import begin, equations_of
 from neurojax._network import Member, Network
 from neurojax.circuit import Circuit
 from neurojax.errors import CircuitError
-from neurojax.transient import given
+from neurojax.transient import given, size_of
 from physics.device import Environment
 from physics.quantity import suggest
 
@@ -53,7 +54,8 @@ def small_signal(
         v0, x0, env: as in `transient`; one circuit, not a population.
 
     Raises:
-        CircuitError: unknown source, frequencies that are not finite and not negative, no operating point.
+        CircuitError: unknown source, a population, frequencies that are negative or not finite, no operating point
+            (under jit the answer is nan).
     """
     if source not in circuit.sources:
         raise CircuitError(f"there is no source {source!r}.{suggest(source, tuple(circuit.sources))}")
@@ -61,11 +63,15 @@ def small_signal(
     if frequencies.ndim != 1 or not frequencies.size or not (np.isfinite(frequencies) & (frequencies >= 0)).all():
         raise CircuitError("f must be a non-empty list of frequencies (Hz), finite and not negative.")
     net, t, people, waves = given(circuit, 1.0, v0, x0, env)
+    if size_of(*people) is not None:
+        raise CircuitError("small_signal takes one circuit, and this is a population: take one of its members.")
     first = {n: w[0] for n, w in waves.items()}
     number = list(net.ends).index(source)
     v, i, found = _answer(people, first, jnp.asarray(frequencies, t.dtype), net, number)
-    found = eqx.error_if(found, ~found, "no operating point: the currents of some node cannot be balanced.")
-    return SmallSignal(jnp.where(found, jnp.asarray(frequencies, t.dtype), jnp.nan), v, i)
+    if not isinstance(found, Tracer) and not bool(found):
+        raise CircuitError("no operating point: the currents of some node cannot be balanced.")
+    v, i = jax.tree.map(lambda a: jnp.where(found, a, jnp.full_like(a, jnp.nan)), (v, i))
+    return SmallSignal(jnp.asarray(frequencies, t.dtype), v, i)
 
 
 @eqx.filter_jit
@@ -80,9 +86,7 @@ def _answer(people: Any, first: Mapping[str, Array], f: Array, net: Network, num
     along = jnp.zeros_like(e).at[number].set(1.0)
 
     def seen(y, e):
-        z, unknown = net.split(single, y)
-        x = {n: charts[n].to_state(z[n]) for n in z}
-        v = net.nodes(net.free(member, unknown, e), e)
+        x, v = net.look(charts, single, member, y, e)
         return {n: v[n] for n in net.topology.nodes}, net.conduction(member, x, v), net.charges(member, x, v)
 
     def everything(y, push):

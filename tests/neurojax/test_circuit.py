@@ -271,6 +271,14 @@ def test_small_signals_of_a_resonator():
     np.testing.assert_allclose(found.i["C1"], w * 1e-9 * load / whole, rtol=1e-10)
     with pytest.raises(nj.CircuitError, match="'V2'"):
         circuit.small_signal("V2", f)
+    many = circuit.replace({"V1.value": np.zeros(2)})
+    with pytest.raises(nj.CircuitError, match="population"):
+        many.small_signal("V1", f)
+    with pytest.raises(nj.DataError, match=r"V1\.value makes a population"):
+        many.to_spice(duration=1e-3)
+    stuck = nj.Circuit(I1=(nj.CurrentSource(1e-3), "gnd", "a"), L1=(physics.Inductor(), "a", "gnd"))
+    with pytest.raises(nj.CircuitError, match="no operating point"):
+        stuck.small_signal("I1", f)
     with pytest.raises(nj.CircuitError, match="frequencies"):
         circuit.small_signal("V1", [-1.0])
 
