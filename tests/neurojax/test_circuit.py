@@ -99,6 +99,15 @@ def test_population_is_a_loop_and_reverse_is_forward():
     assert float(forward) == pytest.approx(sum(float(jnp.sum(g * a)) for g, a in zip(gradient, along, strict=True)))
 
 
+def test_a_large_population_runs_in_chunks():
+    """Members, constant sources among them, are cut and joined in their order."""
+    n, ts = 130, np.asarray([0.5, 1.0]) * TAU
+    rs, vs = np.linspace(0.5e3, 2e3, n), np.linspace(-1.0, 1.0, n)
+    circuit = low_pass(1.0).replace({"R1.resistance": rs, "V1.value": vs})
+    record = circuit.transient(TAU, ts=ts, v0={"out": 0.0}, rtol=1e-9, atol=1e-11, gradient="forward")
+    np.testing.assert_allclose(record.v["out"], vs[:, None] * (1 - np.exp(-ts / (rs[:, None] * C))), atol=1e-8)
+
+
 def test_charge_is_kept_where_a_source_jumps():
     """A capacitive divider takes its share of the jump at once, and keeps the charge on its middle after it."""
     wave = nj.Waveform([0.0, 1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 1.0])
