@@ -1,20 +1,8 @@
-"""Neurons that are circuits of devices: what spikes is their physics.
+"""The neuristor of Pickett: two Mott memristors in the place of the sodium and the potassium channel."""
 
-    neuron = nj.neurons.mott_neuristor()
-    record = neuron.replace({"Vin": nj.pulse(0.5, 20e-6, rest=40e-6)}).transient()
-    nj.spike_times(neuron, "out", 0.5, 10, 60e-6)
-
-Every value is a parameter of the circuit, so that it is fitted, spread and differentiated like any other.
-"""
-
-from typing import Any
-
-import jax.numpy as jnp
-
-from neurojax._sources import DC
+from neurojax._made import made
 from neurojax.circuit import Circuit
 from neurojax.waveform import Waveform, pulse
-from physics.device import AbstractDevice
 from physics.elements import Capacitor, Resistor
 from physics.mott import NbO2Mott
 
@@ -44,33 +32,12 @@ def mott_neuristor(
     m = NbO2Mott() if device is None else device
     return Circuit(
         Vin=(pulse(0.6, 20e-6, rise=1e-8, rest=40e-6) if v_in is None else v_in, "in", "gnd"),
-        R1=(_made(Resistor, r[0]), "in", "na"),
-        C1=(_made(Capacitor, c[0]), "na", "gnd"),
+        R1=(made(Resistor, r[0]), "in", "na"),
+        C1=(made(Capacitor, c[0]), "na", "gnd"),
         M1=(m, "na", "minus"),
         E1=(-v_dc, "minus", "gnd"),
-        R2=(_made(Resistor, r[1]), "na", "out"),
-        C2=(_made(Capacitor, c[1]), "out", "gnd"),
+        R2=(made(Resistor, r[1]), "na", "out"),
+        C2=(made(Capacitor, c[1]), "out", "gnd"),
         M2=(m, "out", "plus"),
         E2=(v_dc, "plus", "gnd"),
     )
-
-
-def relaxation_oscillator(device: AbstractDevice, v: float | Waveform, r: float, c: float) -> Circuit:
-    """A threshold switch beside a capacitor behind a resistor: it fires where the load line crosses neither branch.
-
-    For a switch that closes at V_th and opens at V_h, where (V - V_th)/R > V_th/R_off and (V - V_h)/R < V_h/R_on, the
-    frequency is 1/[R C ln((V - V_h)/(V - V_th)) + t_on], but for currents through the open switch.
-
-    Args:
-        device: two terminals. v: supply (V). r: ohm. c: F.
-    """
-    return Circuit(
-        V1=(v if isinstance(v, Waveform) else _made(DC, v), "in", "gnd"),
-        R1=(_made(Resistor, r), "in", "out"),
-        C1=(_made(Capacitor, c), "out", "gnd"),
-        M1=(device, "out", "gnd"),
-    )
-
-
-def _made(kind: Any, value: Any) -> Any:
-    return kind(jnp.asarray(value, jnp.result_type(float)))
