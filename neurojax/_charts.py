@@ -27,10 +27,11 @@ class Charts:
         declared: what is known of each leaf, None for one without a declaration.
     """
 
-    def __init__(self, state: Any):
+    def __init__(self, state: Any, straight: bool = False):
+        """straight: in its own coordinates, whatever is declared."""
         self.declared: Sequence[Quantity | None] = declarations(state)
         self.structure = jax.tree.structure(state)
-        self.straight = all(q is None or q.scale == "linear" for q in self.declared)
+        self.straight = straight or all(q is None or q.scale == "linear" for q in self.declared)
 
     def to_line(self, x: Any) -> Any:
         """z of a state x; one that sits on a bound is pulled inside by a thousand roundings."""

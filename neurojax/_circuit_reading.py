@@ -37,7 +37,7 @@ def reading(net: Network, charts, single, equations: Equations, mass, member: Me
         along = flow(equations, mass, member, y, e, slope)
         charging = jax.jvp(lambda y, e: net.charges(member, *seen(y, e)), (y, e), (along, slope))[1]
         i |= {n: i[n] + q if n in i else q for n, q in charging.items()}
-    i |= _of_sources(net, net.leaving(i, e), e)
+    i |= of_sources(net, net.leaving(i, e), e)
     return Reading({n: v[n] for n in net.topology.nodes}, i, _powers(net, v, i), x)
 
 
@@ -49,7 +49,7 @@ def _powers(net: Network, v: Mapping[str, Array], i: Mapping[str, Array]) -> dic
     return found
 
 
-def _of_sources(net: Network, leaving: Mapping[str, Array], e: Array) -> dict[str, Array]:
+def of_sources(net: Network, leaving: Mapping[str, Array], e: Array) -> dict[str, Array]:
     """Current from + through each source to -; of voltage sources from the leaves of their trees on."""
     found = {name: e[k] for name, (k, _, _) in net.currents.items()}
     sums, zero = dict(leaving), jnp.zeros((), e.dtype)

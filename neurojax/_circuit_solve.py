@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from neurojax import _adjoint, _lanes, stiff
 from neurojax._charts import Charts
+from neurojax._circuit_noise import paths
 from neurojax._circuit_reading import readings
 from neurojax._network import Member, Network
 from neurojax._operating_point import balanced
@@ -31,39 +32,56 @@ class Start(eqx.Module):
     x0: dict[str, Any]
 
 
-def solve(people: Any, shared: Any, net: Network, size: int | None, max_steps: int, gradient: str) -> Any:
+def solve(
+    people: Any, shared: Any, net: Network, size: int | None, max_steps: int, gradient: str, noise: Any = None
+) -> Any:
     """The fields of a `CircuitRecord` behind its times.
 
     Args:
         people: parts, constant sources, ambient and `Start`, with leading axes where members differ. shared: knots,
             waveforms at them, samples (S,) or (lanes, S), and (rtol, atol). size: of a population, None for one.
+        noise: keys (lanes,) and `langevin.Grid` of noisy paths.
     """
     (parts, constants, env, start), (t, waves, ts, exact) = people, shared
-    lanes, (rtol, atol) = 1 if size is None else size, exact
+    lanes = 1 if size is None else size
     e = _sources(net, waves, constants, t)
     own = 0 if e.ndim == 3 else None
     e0 = e[:, 0] if e.ndim == 3 else e[0]
     start_all = jax.vmap(partial(begin, net), in_axes=(member_axes((parts, env, start)), own), axis_size=lanes)
     stored, x, u, begun = start_all((parts, env, start), e0)
-    charts = {n: Charts(s) for n, s in x.items()}
+    charts = {n: Charts(s, straight=noise is not None and n in net.noisy) for n, s in x.items()}
     # Not of JAX: the equations must not close over what is traced.
     single = jax.tree.map(lambda a: np.zeros(a.shape[1:], a.dtype), x)
     members = Member(parts, env, stored)
     axes = Member(member_axes(parts), member_axes(env), jax.tree.map(lambda a: 0, stored))
     line_up = jax.vmap(lambda m, x, u, e: net.start(m, charts, x, u, e), in_axes=(axes, 0, 0, own), out_axes=1)
     y0 = line_up(members, x, u, e0)
-    mass, equations = equations_of(net, charts, single)
-    if own == 0 or ts.ndim == 2:
-        t, e = (jnp.broadcast_to(a, (lanes, *a.shape[-k:])) for a, k in ((t, 1), (e, 2)))
-        ts = jnp.broadcast_to(ts, (lanes, ts.shape[-1]))
-    how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
-    integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
-    solution = integrate(equations, members, axes, stiff.Drive(t, e, ts), y0, rtol, atol, how)
-    over = jax.vmap(interpolate, in_axes=(None, None, 0))
-    at = jax.vmap(over)(t, e, ts) if ts.ndim == 2 else over(t, e, ts)
-    seen = readings(net, charts, single, equations, mass, members, axes, at, solution.y)
+    mass, equations = equations_of(net, charts, single, noise is not None)
+    if noise is not None:
+        solution = paths(equations.rate, net.kick(charts, single), mass, members, axes, (t, e), y0, (*noise, gradient))
+    else:
+        how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
+        integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
+        solution = integrate(equations, members, axes, _drive(t, e, ts, lanes), y0, exact[0], exact[1], how)
+    seen = readings(net, charts, single, equations, mass, members, axes, _at_samples(t, e, ts), solution.y)
     found = (*seen, solution.steps, jnp.where(begun, solution.code, NO_OPERATING_POINT))
     return found if size is not None else jax.tree.map(lambda a: a[0], found)
+
+
+def _drive(t: Array, e: Array, ts: Array, lanes: int) -> stiff.Drive:
+    """Shared by all lanes, or all of it with lanes."""
+    if e.ndim == 3 or ts.ndim == 2:
+        t, e = (jnp.broadcast_to(a, (lanes, *a.shape[-k:])) for a, k in ((t, 1), (e, 2)))
+        ts = jnp.broadcast_to(ts, (lanes, ts.shape[-1]))
+    return stiff.Drive(t, e, ts)
+
+
+def _at_samples(t: Array, e: Array, ts: Array) -> tuple[Array, Array]:
+    """Sources and their slopes at the samples, (samples, sources) or with lanes."""
+    at = jax.vmap(interpolate, in_axes=(None, None, 0))
+    if e.ndim == 2 and ts.ndim == 1:
+        return at(t, e, ts)
+    return jax.vmap(at, in_axes=(None, 0 if e.ndim == 3 else None, 0 if ts.ndim == 2 else None))(t, e, ts)
 
 
 def _sources(net: Network, waves: Mapping[str, Array], constants: Mapping[str, Array], t: Array) -> Array:
@@ -94,8 +112,10 @@ def begin(net: Network, given: Any, e0: Array) -> Any:
     return member.storage, x, u, found
 
 
-def equations_of(net: Network, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> tuple[Any, _lanes.Equations]:
-    """The diagonal of the mass matrix, and what is solved."""
+def equations_of(
+    net: Network, charts: Mapping[str, Charts], single: Mapping[str, Any], path: bool = False
+) -> tuple[Any, _lanes.Equations]:
+    """The diagonal of the mass matrix, and what is solved; path: of a noisy one."""
     bounds: list[tuple[float, float]] = []
     for name, state in single.items():
         sizes = [a.size for a in jax.tree.leaves(state)]
@@ -103,4 +123,4 @@ def equations_of(net: Network, charts: Mapping[str, Charts], single: Mapping[str
     mass = net.mass(len(bounds))
     bounds += [(-np.inf, np.inf)] * sum(g.size for g in net.groups)
     matrix = None if mass is None else lambda member: jnp.diag(jnp.asarray(mass, member.env.temperature.dtype))
-    return mass, _lanes.Equations(net.rate(charts, single), matrix, tuple(bounds))
+    return mass, _lanes.Equations(net.rate(charts, single, path), matrix, tuple(bounds))

@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from neurojax._charts import Charts
 from neurojax._topology import GROUND, Topology
-from physics.device import AbstractDevice, Environment
+from physics.device import AbstractDevice, AbstractLangevin, Environment
 from physics.elements import Capacitor
 
 
@@ -89,6 +89,11 @@ class Network:
     sources: int
     groups: tuple[Group, ...]
     charged: Mapping[str, tuple[int, ...]]
+
+    @property
+    def noisy(self) -> tuple[str, ...]:
+        """Names of the devices that fluctuate."""
+        return tuple(n for n, kind in self.kinds.items() if issubclass(kind, AbstractLangevin))
 
     # The layout of y
 
@@ -196,8 +201,10 @@ class Network:
 
     # The system
 
-    def rate(self, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> Callable[[Member, Array, Array], Array]:
-        """M dy/dt of one lane."""
+    def rate(
+        self, charts: Mapping[str, Charts], single: Mapping[str, Any], path: bool = False
+    ) -> Callable[[Member, Array, Array], Array]:
+        """M dy/dt of one lane; path: the drift of a noisy one instead of the mean of many."""
 
         def of(member: Member, y: Array, e: Array) -> Array:
             z, parts = self.split(single, y)
@@ -205,7 +212,9 @@ class Network:
             v = self.nodes(self.free(member, parts, e), e)
             found = []
             for n in filter(lambda n: jax.tree.leaves(z[n]), z):
-                moved = member.parts[n].rate(x[n], self.port(n, v), member.env)
+                device: Any = member.parts[n]
+                motion = device.drift if path and n in self.noisy else device.rate
+                moved = motion(x[n], self.port(n, v), member.env)
                 found.append(ravel_pytree(charts[n].motion(z[n], moved))[0])
             zero = jnp.zeros((), y.dtype)
             i = self.at_free(self.leaving(self.conduction(member, x, v), e), zero)
@@ -214,6 +223,24 @@ class Network:
                 q = self.at_free(self.leaving(self.charges(member, x, v), None), zero)
             each = zip(self.groups, member.storage, parts, strict=True)
             return self._joined(found, [_rows(g, storage, part, i, q) for g, storage, part in each])
+
+        return of
+
+    def kick(self, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> Callable[..., Array]:
+        """What standard normal numbers (n,) add to y of one lane, 1/sqrt(s)."""
+
+        def of(member: Member, y: Array, e: Array, noise: Array) -> Array:
+            x, v = self.look(charts, single, member, y, e)
+            drawn, _ = self.split(single, noise)
+            found = []
+            for n in filter(lambda n: jax.tree.leaves(x[n]), x):
+                device: Any = member.parts[n]
+                moved = jax.tree.map(jnp.zeros_like, x[n])
+                if n in self.noisy:
+                    moved = device.kick(x[n], self.port(n, v), drawn[n], member.env)
+                found.append(ravel_pytree(moved)[0])
+            rest = y.shape[0] - sum(a.size for a in found)
+            return jnp.concatenate([*found, jnp.zeros(rest, y.dtype)])
 
         return of
 

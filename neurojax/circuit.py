@@ -97,6 +97,12 @@ class Circuit(eqx.Module):
 
         return transient(self, duration, **options)
 
+    def dc_sweep(self, source: str, values: Any, **options: Any) -> Any:
+        """Operating points along the values of a source; arguments and result are those of `dc_sweep`."""
+        from neurojax.dc_sweep import dc_sweep
+
+        return dc_sweep(self, source, values, **options)
+
     def draw(self, ax: Any = None) -> Any:
         """The graph of the circuit, into `ax` or new axes; returns Axes."""
         from neurojax._schematic import draw

@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from neurojax._lanes import RUNNING, TOO_SMALL
+from neurojax.errors import SimulationError
 from neurojax.waveform import interpolate
 
 
@@ -28,6 +29,23 @@ class Grid(NamedTuple):
     counts: Int[Array, " m"]
     samples: Int[Array, " n"]
     longest: int
+
+
+def path_grid(wave_t: np.ndarray, ts: np.ndarray, dt: float) -> Grid:
+    """`grid`, of numbers that a user gave.
+
+    Raises:
+        SimulationError: a step that is not positive, or more steps than anyone would wait for.
+    """
+    if not dt > 0:
+        raise SimulationError(f"dt = {dt} s must be positive.")
+    duration = float(wave_t[-1] - wave_t[0])
+    if duration / dt > 2e8:
+        raise SimulationError(
+            f"a path of {duration:g} s in steps of {dt:.3g} s takes {duration / dt:.2g} steps. "
+            "Use a shorter waveform, a larger dt=, or no key for the mean of many paths."
+        )
+    return grid(wave_t, ts, dt)
 
 
 def grid(wave_t: np.ndarray, ts: np.ndarray, dt: float) -> Grid:
@@ -47,19 +65,34 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
     """
     y0, unravel = ravel_pytree(x0)
 
-    def advance(arguments, y, interval, i):
-        """Step i of an interval (v, slope, h, first): explicit, with the voltage at its beginning."""
-        member, bits = arguments
-        v, slope, h, first = interval
-        x, now = unravel(y), v + slope * h * i.astype(y.dtype)
-        drawn = jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(bits), first + i), y.shape, y.dtype)
+    def advance(member, y, v, slope, h, i, drawn):
+        """Explicit, with the voltage at its beginning."""
+        x, now = unravel(y), v + slope * h * i
         drift, kick = (ravel_pytree(a)[0] for a in (member.drift(x, now), member.kick(x, now, unravel(drawn))))
         return y + h * drift + jnp.sqrt(h) * kick
+
+    ys, code = walk(advance, member, key, steps, wave_t, wave_v, y0, gradient)
+    return jax.vmap(unravel)(ys), jnp.sum(steps.counts), code
+
+
+def walk(advance: Any, member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, y0: Array, gradient: str):
+    """Flat states at the samples and result code of one path.
+
+    Args:
+        advance: (member, y, v, slope, h, i, drawn) -> y after step i of size h of an interval that begins at v; must
+            not close over what is traced. The rest as in `path`.
+    """
+
+    def once(arguments, y, interval, i):
+        member, bits = arguments
+        v, slope, h, first = interval
+        drawn = jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(bits), first + i), y.shape, y.dtype)
+        return advance(member, y, v, slope, h, i.astype(y.dtype), drawn)
 
     def quick(arguments, y, intervals, counts):
         def over(y, row):
             interval, n = row
-            y = lax.fori_loop(0, n, lambda i, y: advance(arguments, y, interval, i), y)
+            y = lax.fori_loop(0, n, lambda i, y: once(arguments, y, interval, i), y)
             return y, y
 
         return lax.scan(over, y, (intervals, counts))[1]
@@ -70,7 +103,7 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
             interval, n = row
 
             def step(y, i):
-                return jnp.where(i < n, advance(arguments, y, interval, i), y), None
+                return jnp.where(i < n, once(arguments, y, interval, i), y), None
 
             y = lax.scan(step, y, jnp.arange(steps.longest, dtype=jnp.int32))[0]
             return y, y
@@ -99,4 +132,4 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
     ends = run((member, jax.random.key_data(key)), y0, (v, slope, h.astype(y0.dtype), first), steps.counts)
     ys = jnp.concatenate([y0[None], ends])
     code = jnp.where(jnp.all(jnp.isfinite(ys)), jnp.int32(RUNNING), jnp.int32(TOO_SMALL))
-    return jax.vmap(unravel)(ys[steps.samples]), jnp.sum(steps.counts), code
+    return ys[steps.samples], code

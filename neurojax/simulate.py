@@ -249,15 +249,7 @@ def _path_grid(device, waveform, times, env, dt) -> langevin.Grid:
     if _traced(waveform.t, times):
         raise SimulationError("a noisy path needs a waveform and sample times whose times are numbers, not traced.")
     step = float(np.min(np.asarray(device.time_step(env)))) if dt is None else float(dt)
-    if not step > 0:
-        raise SimulationError(f"dt = {step} s must be positive.")
-    duration = float(waveform.duration)
-    if duration / step > 2e8:
-        raise SimulationError(
-            f"a path of {duration:g} s in steps of {step:.3g} s takes {duration / step:.2g} steps. "
-            "Use a shorter waveform, a larger dt=, or no key for the mean of many paths."
-        )
-    return langevin.grid(np.asarray(waveform.t), np.asarray(times), step)
+    return langevin.path_grid(np.asarray(waveform.t), np.asarray(times), step)
 
 
 def _members(device: AbstractDevice, env: Environment, x0: Any, key: Any) -> int | None:

@@ -11,10 +11,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from neurojax import _chunks
+from neurojax import _chunks, langevin
 from neurojax._circuit_solve import Start, solve
 from neurojax._network import Network
 from neurojax._sources import DC, CurrentSource, knots, values
@@ -36,8 +37,10 @@ def transient(
     v0: Mapping[str, Any] | None = None,
     x0: Mapping[str, Any] | None = None,
     env: Environment | None = None,
+    key: Array | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-8,
+    dt: float | None = None,
     max_steps: int = MAX_STEPS,
     gradient: str = "reverse",
     chunk: int = _chunks.CHUNK,
@@ -52,24 +55,32 @@ def transient(
     Other arguments:
         v0: node -> voltage (V) at the start, of nodes with a capacitor; all others at the operating point.
         x0: instance -> state at the start (default `device.init(env)`). env: ambient (300 K).
+        key: a `jax.random.key` for one noisy path of the Langevin devices (Ito, linearly implicit Euler-Maruyama), an
+            array of keys for one path each; None for the mean of many paths. dt: its step (s), default the smallest
+            `device.time_step(env)`; it should resolve the circuit too.
         rtol, atol: local error, of states and volts. max_steps, gradient, chunk, throw, progress: as in `simulate`.
 
     Returns:
         CircuitRecord: voltages of nodes, currents, powers and states of instances.
 
     Raises:
-        CircuitError: unknown names, no operating point. SimulationError: the solver stopped early.
+        CircuitError: unknown names, no operating point, a key where nothing fluctuates.
+        SimulationError: the solver stopped early.
     """
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
     net, t, people, waves = given(circuit, duration, v0, x0, env)
     times = sample_times(Waveform(t, jnp.zeros_like(t)), ts)
-    shared, size = (t, waves, times, tolerances(rtol, atol, t.dtype)), size_of(*people)
+    shared, size = (t, waves, times, tolerances(rtol, atol, t.dtype)), size_of(*people, key=key)
     static: Any = dict(net=net, size=size, max_steps=max_steps, gradient=gradient)
     quiet = any(isinstance(a, Tracer) for a in jax.tree.leaves((people, waves)))
     with after_a_while("simulating a circuit", size, enabled=progress and not quiet) as tell:
         chunk = chunk if size is None else _chunks.size_of_chunks(size, chunk)
-        if size is not None and _chunks.worthwhile(size, (people, shared), chunk):
+        if key is not None:
+            found = _run(
+                people, shared=shared, noise=_noise(circuit, net, key, size, t, times, dt, people[2]), **static
+            )
+        elif size is not None and _chunks.worthwhile(size, (people, shared), chunk):
             run = partial(_run, shared=shared, **(static | dict(size=chunk)))
             found = _chunks.in_chunks(run, people, size, chunk, tell)
         else:
@@ -111,12 +122,27 @@ def _start(circuit: Circuit, net: Network, v0: Mapping[str, Any], x0: Mapping[st
     return Start({n: jnp.asarray(v, dtype) for n, v in v0.items()}, dict(x0))
 
 
-def size_of(parts: Any, constants: Mapping[str, Array], env: Environment, start: Start) -> int | None:
+def _noise(circuit: Circuit, net: Network, key: Array, size: int | None, t, times, dt, env) -> Any:
+    """A key a lane, and the steps of a path."""
+    if not net.noisy:
+        raise CircuitError("no device of this circuit fluctuates (none is AbstractLangevin): it takes no key.")
+    if isinstance(t, Tracer) or isinstance(times, Tracer):
+        raise CircuitError("a noisy path needs knots and sample times that are numbers, not traced.")
+    parts: Any = circuit.parts
+    longest = lambda n: float(np.min(np.asarray(parts[n].time_step(env))))  # noqa: E731
+    step = min(longest(n) for n in net.noisy) if dt is None else float(dt)
+    steps = langevin.path_grid(np.asarray(t), np.asarray(times), step)
+    keys = key if key.ndim else jax.random.split(key, size) if size is not None and size > 1 else key[None]
+    return keys, steps
+
+
+def size_of(parts: Any, constants: Mapping[str, Array], env: Environment, start: Start, key: Any = None) -> int | None:
     """Size of a population, None for one circuit."""
     named = {f"{n}.{p.name}": p.value for n, d in parts.items() for p in parameters(d).values()}
     named |= {f"env.{p.name}": p.value for p in parameters(env).values()}
     named |= {f"{n}.value": v for n, v in constants.items()} | {f"v0[{n!r}]": v for n, v in start.v0.items()}
     named |= {f"x0[{n!r}].{p.name}": p.value for n, x in start.x0.items() for p in parameters(x).values()}
+    named |= {} if key is None else {"key": key}
     sizes = {n: v.shape[0] for n, v in named.items() if getattr(v, "ndim", 0)}
     if len(set(sizes.values())) > 1:
         raise CircuitError(f"parameters disagree about the size of the population: {sizes}.")

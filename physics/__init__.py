@@ -18,6 +18,7 @@ from physics.diffusive import AgDiffusive as AgDiffusive
 from physics.domain_wall import DomainWall as DomainWall
 from physics.electrochemical import Ecm as Ecm
 from physics.elements import Capacitor as Capacitor
+from physics.elements import CurrentLimiter as CurrentLimiter
 from physics.elements import Diode as Diode
 from physics.elements import Inductor as Inductor
 from physics.elements import Mosfet as Mosfet

@@ -1,4 +1,4 @@
-"""Circuit elements as devices: R, C, L, diode, EKV transistor. Circuits know no special cases."""
+"""Circuit elements as devices: R, current limiter, C, L, diode, EKV transistor. Circuits know no special cases."""
 
 from typing import ClassVar
 
@@ -32,6 +32,39 @@ class Resistor(AbstractDevice):
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
         return v / self.resistance
+
+
+class CurrentLimiter(AbstractDevice):
+    """i = v/R / [1 + |v/(R I_c)|^4]^(1/4): a resistor that lets no more than I_c pass, to either side.
+
+    The compliance of a source meter, or a transistor in saturation, in series with what it protects. Chosen form:
+    smooth, increasing, 16 % below I_c at the corner v = R I_c.
+    """
+
+    terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
+    family: ClassVar[str] = "element"
+    doi: ClassVar[str] = "textbook"
+    sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
+    compliance: Param = quantity(1e-4, "A", (1e-12, 1.0), scale="log", doc="largest current", source="chosen")
+    resistance: Param = quantity(100.0, "ohm", (1e-3, 1e9), scale="log", doc="below it", source="chosen")
+
+    def init(self, env: Environment):
+        del env
+        return ()
+
+    def rate(self, x, v: Volts, env: Environment):
+        del x, v, env
+        return ()
+
+    def current(self, x, v: Volts, env: Environment) -> Amps:
+        del x, env
+        part = v / (self.resistance * self.compliance)
+        # Of large parts the inverse is taken, so that no fourth power overflows.
+        inside = jnp.minimum(jnp.abs(part), 1.0)
+        outside = 1 / jnp.maximum(jnp.abs(part), 1.0)
+        small = part * (1 + inside**4) ** -0.25
+        large = jnp.sign(part) * (1 + outside**4) ** -0.25
+        return self.compliance * jnp.where(jnp.abs(part) < 1, small, large)
 
 
 class Capacitor(AbstractReactive):

@@ -1,0 +1,44 @@
+"""A noisy path of a circuit: M dy = drift dt + kick dW (Ito) by linearly implicit Euler-Maruyama with a fixed step.
+
+    (M - h J) (y' - y) = h drift(y) + sqrt(h) kick(y, xi)
+
+drift and J with the sources at the end of the step, kick at its beginning. Nodes are stiff, so the step is implicit:
+fast nodes follow, and are not resolved. Strong order 1/2, and 1 where the noise does not depend on the state. States
+that fluctuate are in their own coordinates, as in others the rule of Ito would add to their drift.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from neurojax import langevin
+from neurojax._rodas import slopes, solver
+from neurojax.stiff import Solution
+
+
+def paths(drift: Callable, kick: Callable, mass: np.ndarray | None, members, axes, drive, y0: Array, how) -> Solution:
+    """One path a lane.
+
+    Args:
+        drift: (member, y, e) -> (n,). kick: (member, y, e, xi) -> (n,). mass: diagonal of M, None for ones.
+        drive: knots and sources at them, (K, sources) or (lanes, K, sources). y0: (n, lanes).
+        how: keys (lanes,), `langevin.Grid`, and "forward" or "reverse".
+    """
+    (t, e), (keys, steps, gradient) = drive, how
+
+    def advance(member, y, e, slope, h, i, drawn):
+        before, after = e + slope * h * i, e + slope * h * (i + 1)
+        at = slopes(partial(drift, member), y, after, by_rows=False)
+        weights = jnp.eye(y.shape[0], dtype=y.dtype) if mass is None else jnp.diag(jnp.asarray(mass, y.dtype))
+        pushed = h * at.rate + jnp.sqrt(h) * kick(member, y, before, drawn)
+        return y + solver(weights - h * at.jacobian, jnp.ones_like(h))(pushed)
+
+    def walk(member, key, e, y):
+        return langevin.walk(advance, member, key, steps, t, e, y, gradient)
+
+    ys, code = jax.vmap(walk, in_axes=(axes, 0, 0 if e.ndim == 3 else None, 1))(members, keys, e, y0)
+    return Solution(ys, jnp.full(code.shape, jnp.sum(steps.counts)), code)
