@@ -4,6 +4,7 @@ Start with `device.py` (the one interface) and `quantity.py` (what a number mean
 """
 
 from physics import pulsed as pulsed
+from physics.alamethicin import Alamethicin as Alamethicin
 from physics.behavioural import Vteam as Vteam
 from physics.behavioural import Yakopcic as Yakopcic
 from physics.channel import EcramChannel as EcramChannel
@@ -66,6 +67,7 @@ from physics.receptors import GabaA as GabaA
 from physics.receptors import Nmda as Nmda
 from physics.retention import Relaxation as Relaxation
 from physics.retention import Retention as Retention
+from physics.rram_statistics import RramProgramming as RramProgramming
 from physics.schottky import SchottkyPcmo as SchottkyPcmo
 from physics.second_order import SecondOrder as SecondOrder
 from physics.silver_filament import AgFilament as AgFilament

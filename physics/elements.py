@@ -35,10 +35,10 @@ class Resistor(AbstractDevice):
 
 
 class CurrentLimiter(AbstractDevice):
-    """i = v/R / [1 + |v/(R I_c)|^4]^(1/4): a resistor that lets no more than I_c pass, to either side.
+    """i = I_c u / sqrt(1 + u^2), u = v/V_c: a resistor V_c/I_c that lets no more than I_c pass, to either side.
 
     The compliance of a source meter, or a transistor in saturation, in series with what it protects. Chosen form:
-    smooth, increasing, 16 % below I_c at the corner v = R I_c.
+    smooth and increasing, so that a voltage remains what it is told by; within 1 % of I_c from 7 V_c on.
     """
 
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
@@ -46,7 +46,7 @@ class CurrentLimiter(AbstractDevice):
     doi: ClassVar[str] = "textbook"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
     compliance: Param = quantity(1e-4, "A", (1e-12, 1.0), scale="log", doc="largest current", source="chosen")
-    resistance: Param = quantity(100.0, "ohm", (1e-3, 1e9), scale="log", doc="below it", source="chosen")
+    v_corner: Param = quantity(0.01, "V", (1e-3, 1.0), scale="log", doc="V_c, where it sets in", source="chosen")
 
     def init(self, env: Environment):
         del env
@@ -58,13 +58,8 @@ class CurrentLimiter(AbstractDevice):
 
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
-        part = v / (self.resistance * self.compliance)
-        # Of large parts the inverse is taken, so that no fourth power overflows.
-        inside = jnp.minimum(jnp.abs(part), 1.0)
-        outside = 1 / jnp.maximum(jnp.abs(part), 1.0)
-        small = part * (1 + inside**4) ** -0.25
-        large = jnp.sign(part) * (1 + outside**4) ** -0.25
-        return self.compliance * jnp.where(jnp.abs(part) < 1, small, large)
+        u = v / self.v_corner
+        return self.compliance * u / jnp.sqrt(1 + u * u)
 
 
 class Capacitor(AbstractReactive):

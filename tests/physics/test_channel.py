@@ -216,6 +216,8 @@ def test_voltage_pulses():
     reference = [16.25, 16.3577, 19.4580, 22.6351, 19.8566, 17.2399]
     np.testing.assert_allclose(g[[0, 1, 30, 60, 90, 120]], reference, rtol=4e-6)
     assert energy == pytest.approx(70.506, rel=3e-6) and label(g) == pytest.approx(0.02443, abs=2e-5)
+    # States of the first pulse in the range of 5 to 50 uS.
+    assert 45 / (g[1] - g[0]) == pytest.approx(418, abs=0.5)
 
     # 100 volumes, grading 1.06, with an implicit trapezoid in steps of 12.5 ns, by a script apart from the tests.
     resolved, resolved_energy = [16.25, 16.354450, 19.359580, 22.436925, 20.172312, 18.084210], 68.31732

@@ -54,9 +54,9 @@ def moved(cell, x, volts):
     return cell.drift(AgDiffusive.State(x=x, temperature=jnp.ones_like(x)), volts, ENV).x
 
 
-def spread(cell):
-    """D/L^2 at t_ref (1/s)."""
-    return 0.5 * float(cell.diffusion(state(0.0), array(0.0), ENV).x) ** 2
+def spread(cell, warm=1.0):
+    """D/L^2 (1/s) at `warm` t_ref; the drift is that of one mobility."""
+    return 0.5 * float(cell.diffusion(state(0.0, warm), array(0.0), ENV).x) ** 2
 
 
 def panels(low, high, pieces=400, order=16):
@@ -75,14 +75,14 @@ def panels(low, high, pieces=400, order=16):
     return x, half * weights, cumulative
 
 
-def first_passage(cell, volts, start, end, low=0.0, high=1.0):
+def first_passage(cell, volts, start, end, low=0.0, high=1.0, warm=1.0):
     """Mean time (s) from `start` to `end` with an end of the interval reflecting: (1/D) int e^u int e^-u."""
     x, weights, cumulative = panels(low, high)
-    force = np.asarray(moved(cell, array(x.ravel()), array(volts))).reshape(x.shape) / spread(cell)
+    force = np.asarray(moved(cell, array(x.ravel()), array(volts))).reshape(x.shape) / spread(cell, warm)
     u = -cumulative(force)[0]
     below, total = cumulative(np.exp(-u))
     kept = np.where((x > min(start, end)) & (x < max(start, end)), np.exp(u), 0.0)
-    return float(np.sum(kept * (below if end > start else total - below) * weights)) / spread(cell)
+    return float(np.sum(kept * (below if end > start else total - below) * weights)) / spread(cell, warm)
 
 
 DELAYS = {0.4: 2.352405e-3, 0.8: 3.768714e-4, 1.2: 9.763489e-5, 1.6: 2.908282e-5, 2.0: 9.901579e-6}
@@ -95,6 +95,15 @@ def test_mean_delay_and_relaxation():
     slope = np.polyfit(np.log10([found[v] for v in volts]), volts, 1)[0]
     assert 1e3 * slope == pytest.approx(-804.0, abs=0.05)
     assert first_passage(SHARP, 0.0, 1.0, 0.5 * NM) == pytest.approx(1.025700e-3, rel=1e-6)
+
+
+def test_relaxation_is_faster_in_warm_surroundings():
+    """Of one mobility, D = D0 T/T0: the barrier of 0.25 eV is what the temperature acts on."""
+    cold, warm, hot = (first_passage(SHARP, 0.0, 1.0, 0.5 * NM, warm=t) for t in (1.0, 1.1, 1.2))
+    assert cold == pytest.approx(1.025700e-3, rel=1e-6)
+    assert warm < 0.75 * cold and hot < 0.75 * warm
+    still = AgDiffusive.State(x=array(0.5), temperature=array(1.1))
+    assert float(SHARP.drift(still, array(0.0), ENV).x) == float(SHARP.drift(state(0.5), array(0.0), ENV).x)
 
 
 def test_springs_stand_for_the_walls():

@@ -139,6 +139,10 @@ def test_synapse():
     conductance = jax.jit(lambda x: 1e6 * cell.conductance(x, array([0.0, 0.0]), ENV)[1, 1])
     assert float(conductance(jax.tree.map(lambda a: a[-1], record.x))) == pytest.approx(205.184, rel=2e-5)
     assert float(conductance(cell.init(ENV))) == pytest.approx(123.355, rel=3e-6)
+    # Table 1: on/off of a whole track, and as many sites as L/p.
+    whole = float(conductance(DomainWall.State(array(1.0), array(1.0), array(0.0))))
+    assert whole / float(conductance(cell.init(ENV))) == pytest.approx(2.316, abs=5e-4)
+    assert round(float(cell.length / cell.pitch)) == 24
     watts = float(cell.power(cell.init(ENV), array([v, 0.0]), ENV))
     assert 1e15 * watts * pulse == pytest.approx(13.5, rel=1e-6)
     x0 = cell.init(ENV)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import integrate
+from scipy.optimize import brentq
 
 import neurojax as nj
 from physics.device import Environment
@@ -49,10 +50,10 @@ def third_cycle():
 
 
 @jax.jit
-def conductance(f):
+def conductance(f, v_read=V_READ):
     """I_D/V_D (uS) at the reading voltages of the reference, 0.859908 V on the gate and 50 mV on the drain."""
     x = FeFet.State(f=(f,) * 401)
-    return 1e6 * FINE.current(x, jnp.stack([array(V_READ), array(0.05)]), ENV)[1] / 0.05
+    return 1e6 * FINE.current(x, jnp.stack([jnp.asarray(v_read, float), array(0.05)]), ENV)[1] / 0.05
 
 
 def test_cycle_of_a_synapse():
@@ -67,6 +68,15 @@ def test_conductances_of_the_cycle():
     np.testing.assert_allclose(down, [1.78801, 1.56812, 1.14455, 0.537332, 0.0487109], rtol=1e-5)
     assert up[-1] / up[0] == pytest.approx(45.0, rel=2e-4)
     assert 1e3 / up[-1] == pytest.approx(559.28, rel=1e-4)
+
+
+def test_reading_voltage_of_a_ratio_of_45():
+    """And the 32 pulses between the two ends each make another state."""
+    up, _ = third_cycle()
+    ratio = lambda v: float(conductance(array(up[-1]), array(v)) / conductance(array(up[0]), array(v)))  # noqa: E731
+    assert brentq(lambda v: ratio(v) - 45, 0.7, 1.0, xtol=1e-12) == pytest.approx(V_READ, abs=5e-7)
+    g = np.asarray([float(conductance(array(f))) for f in up])
+    assert len(g) == 33 and np.all(np.diff(g) > 0)
 
 
 def nonlinearity(curve):
@@ -133,6 +143,25 @@ def test_progress_and_median_of_a_firing_domain():
     median = float(firing_threshold(array(0.5), array(2.0))) / found
     np.testing.assert_allclose(median, MEDIAN, rtol=3e-6)
     np.testing.assert_allclose(firing_probability(array(median * found), array(2.0)), 0.5, rtol=1e-12)
+
+
+def test_accumulation_of_a_firing_domain():
+    """The median number of pulses goes as 1/t_p and as exp((E_a/E)^alpha)."""
+    median = lambda v, t: float(firing_threshold(array(0.5), array(2.0)) / progress(array(v), array(t), **LAW))  # noqa: E731
+    assert median(1.2, 1e-6) == pytest.approx(10 * median(1.2, 1e-5), rel=1e-12)
+    for v in (1.0, 1.1, 1.3):
+        expected = np.exp((2.3 / v) ** 3 - (2.3 / 1.2) ** 3)
+        assert median(v, 1e-6) / median(1.2, 1e-6) == pytest.approx(expected, rel=1e-8)
+
+
+def test_spread_of_a_firing_domain_that_is_not_pulsed():
+    """Weibull's numbers of beta = 2 have the deviation sqrt(4/pi - 1) = 0.522723 of their mean."""
+    square = np.linspace(0, 9, 200_001)
+    alive = 1 - np.asarray(firing_probability(array(square), array(2.0)))
+    mean, second = np.trapezoid(alive, square), np.trapezoid(2 * square * alive, square)
+    assert np.sqrt(second / mean**2 - 1) == pytest.approx(0.522723, abs=6e-7)
+    drawn = firing_threshold(array((np.arange(1000) + 0.5) / 1000), array(2.0))
+    np.testing.assert_allclose(firing_probability(drawn, array(2.0)), 1 - (np.arange(1000) + 0.5) / 1000, atol=1e-12)
 
 
 def test_statistics_of_a_firing_domain():

@@ -110,6 +110,13 @@ def test_single_pulses(volts, shifts):
     assert 253.41182742e8 * (1 / fields[1] - 1 / fields[0]) == pytest.approx(np.log(10), rel=1e-4)
 
 
+@pytest.mark.parametrize(("volts", "femtojoules"), [(14.0, 2.1), (16.0, 4.4)])
+def test_energy_of_tunnelling(volts, femtojoules):
+    """Charge through the oxide times the gate voltage, 10 ms long: the two energies beside Table 1, as we read it."""
+    electrons = float(CELL.electrons(after(array(0.0), array(volts), array(1e-2))))
+    assert abs(1e15 * electrons * constants.Q * volts) == pytest.approx(femtojoules, abs=0.05)
+
+
 def test_closed_form_is_additive_odd_and_differentiable():
     half = after(after(array(0.3), array(-15.0), array(2e-5)), array(-15.0), array(3e-5))
     assert float(half) == pytest.approx(float(after(array(0.3), array(-15.0), array(5e-5))), rel=1e-12)

@@ -107,3 +107,43 @@ def test_user_guide():
     (x,) = held(1.8, (1e-7,), gap=1.7)
     assert float(current(jnp.asarray(x), jnp.asarray(1.8))) == pytest.approx(0.300, rel=0.01)
     assert float(current(jnp.asarray(0.0), jnp.asarray(-1.3))) == pytest.approx(-0.040, rel=0.03)
+
+
+def test_set_is_abrupt():
+    """A tenth of the gap takes two thirds of the time, the last nine tenths of it the rest: a runaway."""
+    reach = lambda gap: integrate(  # noqa: E731
+        DEVICE, lambda t: 1.8, (0.0, 1e-7), state(1.7), ENV, event=lambda y: y[0] - (gap - 0.2) / 1.5
+    )[0][-1]
+    start, half, end = (reach(gap) for gap in (1.55, 0.95, 0.21))
+    assert start > 0.65 * end and end - half < 0.05 * end
+
+
+@jax.jit
+def chances(volts, delta_0, key):
+    """Share of 400 gaps that are below half of the range after 10 ns, with the noise of the published model.
+
+    dg gets delta_g sqrt(1 ns) dW, delta_g = delta_0/(1 + exp((450 K - T)/500 K)).
+    """
+    dt = 1e-11
+
+    def step(x, key):
+        gaps = GapRram.State(x=x)
+        rate = jax.vmap(DEVICE.rate, (0, None, None))(gaps, volts, ENV).x
+        kelvin = jax.vmap(DEVICE.temperature, (0, None, None))(gaps, volts, ENV)
+        size = delta_0 / (1 + jnp.exp((450 - kelvin) / 500)) * jnp.sqrt(1e-9) / 1.5e-9
+        x = x + jnp.clip(rate * dt, -0.2, 0.2) + size * jnp.sqrt(dt) * jax.random.normal(key, x.shape)
+        return jnp.clip(x, 0.0, 1.0), None
+
+    x, _ = jax.lax.scan(step, jnp.ones(400), jax.random.split(key, 1000))
+    return jnp.mean(jnp.where(x < 0.5, 1.0, 0.0))
+
+
+def test_stochastic_set():
+    """Pulses of 10 ns: never at 1.3 V, by chance between 1.6 and 1.8 V, always at 1.9 V (Jiang et al., figure 12)."""
+    volts = (1.3, 1.6, 1.7, 1.75, 1.8, 1.9)
+    found = [float(chances(jnp.asarray(v), jnp.asarray(0.1), jax.random.key(0))) for v in volts]
+    assert found[0] == 0 and found[-1] == 1
+    assert np.all(np.diff(found) > 0) and 0 < found[1] < 0.05 < found[2] < 0.5
+    # The noise widens the window: with a fifth of it there is hardly any.
+    quiet = [float(chances(jnp.asarray(v), jnp.asarray(0.02), jax.random.key(0))) for v in (1.7, 1.8)]
+    assert quiet == [0, 1]

@@ -67,6 +67,11 @@ def test_tafel_slope():
     slope = 1e3 * np.diff(behind) / np.diff(np.log10(currents))
     # The resolved value is a secant between -0.2 and -0.3 V, where the back reaction is still 1e-4.
     assert slope[0] == pytest.approx(118.294, rel=1e-5)
+    # Tafel's own, where it is gone.
+    deep = np.array([gate(cell, 0.22, v) for v in (0.5, 0.6)])
+    assert 1e3 * (0.1 - 1e5 * np.ptp(deep)) / np.log10(deep[1] / deep[0]) == pytest.approx(118.319, abs=5e-4)
+    exact = constants.GAS * 298.15 / (0.5 * constants.FARADAY) * np.log(10)
+    assert 1e3 * exact == pytest.approx(118.319, abs=5e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.5, 0.7])
@@ -148,6 +153,18 @@ def test_current_mode_is_linear_and_symmetric():
     g = np.append(float(CELL.channel_conductance(film(0.02))), train(jnp.repeat(array([1.0, -1.0]), 100))) * 1e6
     np.testing.assert_allclose(g[[0, 50, 100, 150, 200]], [5.0, 27.5, 50.0, 27.5, 5.0], rtol=1e-6)
     np.testing.assert_allclose(np.diff(g), np.repeat([0.45, -0.45], 100), rtol=1e-6)
+
+
+def test_steps_go_as_width_amplitude_and_charge():
+    """Tang et al., IEDM (2018): the ions that a pulse of current brings are its charge, whatever its shape."""
+    step = lambda i: jax.tree.map(lambda a, b: a + 1e-5 * b, film(0.3), CELL.transport(film(0.3), array(i), ENV))  # noqa: E731
+    moved = lambda i: float(CELL.channel_conductance(step(i)) - CELL.channel_conductance(film(0.3)))  # noqa: E731
+    exact = 45e-6 / 0.4 * 1e-9 * 1e-5 / float(CELL.capacity())
+    for times in (-3.0, 1.0, 5.0):
+        assert moved(times * 1e-9) == pytest.approx(times * exact, rel=1e-8)
+    # The on/off of Table 1, from the channel at its two ends.
+    ends = [float(CELL.channel_conductance(film(x))) for x in (0.02, 0.42)]
+    assert ends[1] / ends[0] == pytest.approx(10.0, rel=1e-5)
 
 
 def test_voltage_mode_near_the_resolved_film():

@@ -83,14 +83,15 @@ def test_precession_and_damping():
 @pytest.mark.parametrize(("i", "expected"), [(1.5, 5.0684862), (2.0, 2.7873470), (3.0, 1.4870198)])
 def test_switching_time(i, expected):
     """From the antiparallel state, against the exact integral of the axial law."""
-    z0 = -np.cos(1 / np.sqrt(2 * 82.8840))
-    exact = quad(lambda z: 1 / float((1 - z * z) * (z + i)), z0, 0, epsabs=1e-12)[0]
-    assert exact == pytest.approx(expected, rel=1e-6)
+    delta = float(CELL.delta(ENV))
+    z0 = -np.cos(1 / np.sqrt(2 * delta))
+    exact = quad(lambda z: 1 / float((1 - z * z) * (z + i)), z0, 0, epsabs=1e-12, epsrel=1e-12)[0]
+    assert exact == pytest.approx(expected, abs=5.1e-8)
     assert float(magnetic.axial_torque(array(z0), array(i))) == pytest.approx((1 - z0**2) * (z0 + i), rel=1e-12)
     amps, tau = i * float(CELL.critical_current()), float(CELL.damping_time())
-    start = tilted(np.pi - 1 / np.sqrt(2 * 82.8840))
-    t, _ = integrate(Fed(), lambda t: amps, (0.0, 10 * tau), start, rtol=1e-10, method="LSODA", event=lambda y: y[2])
-    assert t[-1] / tau == pytest.approx(exact, rel=1e-7)
+    start = tilted(np.pi - 1 / np.sqrt(2 * delta))
+    t, _ = integrate(Fed(), lambda t: amps, (0.0, 10 * tau), start, rtol=1e-12, method="LSODA", event=lambda y: y[2])
+    assert t[-1] / tau == pytest.approx(exact, rel=1e-8)
 
 
 def test_pulse_of_voltage():
@@ -103,6 +104,29 @@ def test_pulse_of_voltage():
     assert float(record.x.m_z[0]) == pytest.approx(y[-1, 2], abs=1e-6)
     norm = np.sqrt(np.asarray(record.x.m_x) ** 2 + np.asarray(record.x.m_y) ** 2 + np.asarray(record.x.m_z) ** 2)
     np.testing.assert_allclose(norm, 1.0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_second_half_of_the_usual_sweep_needs_a_small_absolute_error():
+    """Held parallel, the moment comes within 7e-8 of its axis, and the way back starts there.
+
+    Where the absolute error is not far below that (1e-8 of a state by default, 1e-9 V of ngspice, a rounding of
+    float32), it is the error that says when the junction switches back.
+    """
+    v_max, v_min, period = (float(v) for v in CELL.sweep)
+    volts = lambda t: float(np.interp(t, [0.0, period / 4, 3 * period / 4, period], [0.0, v_max, v_min, 0.0]))  # noqa: E731
+    times = (0.0, 1e-8, 2.193e-8, 3e-8, 3.6e-8, 3.7e-8, 4e-8)
+    t, y = integrate(CELL, volts, times, rtol=1e-11, atol=1e-17, method="LSODA")
+    exact = y[[np.flatnonzero(t == at)[-1] for at in times[1:]]]
+    assert np.hypot(y[:, 0], y[:, 1]).min() == pytest.approx(7.07e-8, rel=1e-2)
+    wave = nj.triangle(v_max, v_min, period)
+    options = dict(ts=np.asarray(times[1:]), gradient="forward", progress=False, max_steps=2**20)
+    fine = np.asarray(nj.simulate(CELL, wave, rtol=1e-10, atol=1e-12, **options).x.m_z)
+    np.testing.assert_allclose(fine, exact[:, 2], atol=1e-5)
+    # The default tolerances turn it back 0.3 ns too early.
+    coarse = np.asarray(nj.simulate(CELL, wave, **options).x.m_z)
+    np.testing.assert_allclose(coarse[:3], exact[:3, 2], atol=1e-6)
+    np.testing.assert_allclose(coarse[3:], exact[3:, 2], atol=0.25)
 
 
 def test_moment_outside_of_the_sphere_comes_back():
@@ -236,7 +260,8 @@ def test_switching_probability_of_fokker_and_planck(i, expected):
 def test_switching_probability_in_closed_form():
     found = magnetic.switching_probability(array(2.0), array(60.0), array(np.arange(0.5, 4.1, 0.5)))
     np.testing.assert_allclose(found[2:], CLOSED2[2:], rtol=3e-6)
-    np.testing.assert_allclose(found[:2], CLOSED2[:2], rtol=2e-2)
+    # As printed, to two and to three digits.
+    assert np.all(np.abs(found[:2] - array(CLOSED2[:2])) < array([5e-12, 5e-7]))
     assert np.abs(np.asarray(found) - switched(2.0)).max() < 0.014
     # The constant of small angles is far off.
     assert np.exp(-(np.pi**2) / 4 * 60 / (2 * np.exp(4) - 1)) == pytest.approx(0.2545, abs=1e-4)
@@ -263,8 +288,11 @@ def test_switching_probability_of_paths(i):
 )
 def test_slowest_rate(delta, slowest, brown):
     rates = np.sort(-np.linalg.eigvals(generator(delta, 0.0, 120)).real)
-    assert rates[1] == pytest.approx(slowest, rel=2e-3)
+    # The reference is of a grid, which is off by 7e-4 at Delta = 20.
+    assert rates[1] == pytest.approx(slowest, rel=5e-6 if delta < 20 else 8e-4)
     assert float(magnetic.reversal_rate(array(delta))) == pytest.approx(brown, rel=4e-6)
+    # Brown's asymptote is too large by 1/Delta.
+    assert delta * (1 - rates[1] / brown) == pytest.approx(1.0, abs=0.11)
 
 
 def test_reversals_without_a_current():

@@ -11,9 +11,11 @@ from scipy.optimize import brentq
 
 import neurojax as nj
 import physics
+from neurojax.catalogue import device_named
 from neurojax.spikes import spike_times
 from neurojax.testing import check_device
 from neurojax.testing.draws import answer, draws
+from physics.alamethicin import Alamethicin
 from physics.membrane import linoid
 from physics.quantity import with_values
 
@@ -22,7 +24,7 @@ SODIUM, POTASSIUM = physics.SodiumChannel(), physics.PotassiumChannel()
 CENTIMETRE2 = 1e-4
 REST = {"in": -65e-3}
 EXACT = dict(rtol=1e-9, atol=1e-11, gradient="forward", progress=False)
-NAMES = ("Ampa", "CalciumChannel", "GabaA", "LeakChannel", "Nmda", "PotassiumChannel", "SodiumChannel")
+NAMES = ("Alamethicin", "Ampa", "CalciumChannel", "GabaA", "LeakChannel", "Nmda", "PotassiumChannel", "SodiumChannel")
 
 
 def axon(current, sodium=SODIUM):
@@ -41,13 +43,13 @@ def volts(value):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name):
-    check_device(getattr(physics, name)(), draws=100)
+    check_device(device_named(name), draws=100)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_finite_up_to_a_volt(name):
     """Values and slopes over the whole box of parameters, in both precisions, from 100 to 600 K; gates at the start."""
-    device = getattr(physics, name)()
+    device = device_named(name)
     drawn = draws(device, 200, 3)
     rng = np.random.default_rng(4)
     shape = drawn.v.shape
@@ -193,6 +195,47 @@ def test_potassium_is_a_memristor():
         assert np.abs(i[[0, 200, 400]]).max() < 1e-9 * np.abs(i).max()
         loops.append(abs(np.trapezoid(i[:201], v[:201])) / (0.1 * np.abs(i[:201]).max()))
     assert loops[0] > 0.1 and loops[2] < 0.1 * loops[0] and loops[3] < 1e-3
+
+
+@pytest.mark.parametrize("device", [SODIUM, POTASSIUM, Alamethicin()], ids=lambda d: type(d).__name__)
+def test_lobe_falls_as_one_over_the_frequency(device):
+    """Area between the ways up and down in V > E of the second period of a sine, once it is fast for the gates."""
+    e = float(getattr(device, "e_rev", 0.0))
+    device = device.replace(v_init=e) if e else device
+    phase = np.linspace(0.0, 4 * np.pi, 401)
+    areas = []
+    for f in (1e5, 1e6, 1e7):
+        v = e + 0.05 * np.sin(phase)
+        ts = phase / (2 * np.pi * f)
+        record = nj.simulate(device, nj.Waveform(ts, v), ts=ts, env=COLD, **(EXACT | dict(atol=1e-13)))
+        i, v = np.asarray(record.i)[200:301], v[200:301]
+        assert abs(i[0]) < 1e-9 * i.max() and abs(i[100]) < 1e-9 * i.max()
+        areas.append(abs(np.trapezoid(i, v)))
+    assert areas[0] > 0
+    np.testing.assert_allclose([areas[0] / areas[1], areas[1] / areas[2]], 10.0, rtol=0.02)
+
+
+def test_alamethicin():
+    """Closed forms of a step; two lobes that are alike, and pinched; passive."""
+    device = Alamethicin()
+    ts = np.asarray([0.0, 0.02, 0.1, 1.0, 1.01, 1.02])
+    wave = nj.Waveform([0.0, 1.0, 1.0, 1.1], [0.13, 0.13, 0.0, 0.0])
+    n = np.asarray(nj.simulate(device, wave, ts=ts, **EXACT).x.n)
+    size = math.hypot(0.13, 1e-3) - 1e-3
+    steady, tau, none = (
+        1 / (math.exp((0.12 - size) / 5.3e-3) + 1e-4),
+        5e-3 * math.exp(size / 0.05),
+        math.exp(-0.12 / 5.3e-3),
+    )
+    np.testing.assert_allclose(n[:4], steady - (steady - none) * np.exp(-ts[:4] / tau), rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(n[4:], n[3] * np.exp(-(ts[4:] - 1) / 5e-3), rtol=1e-6)
+    phase = np.linspace(0.0, 4 * np.pi, 401)
+    v = 0.15 * np.sin(phase)
+    record = nj.simulate(device, nj.Waveform(phase / (2 * np.pi), v), ts=phase / (2 * np.pi), **EXACT)
+    i = np.asarray(record.i)[200:]
+    np.testing.assert_allclose(i[:101], -i[100:], rtol=1e-3, atol=1e-3 * i.max())
+    up, down = i[25], i[75]  # both at 0.106 V
+    assert down > 1.5 * up > 0 and abs(i[100]) < 1e-12 * i.max()
 
 
 def test_calcium_against_scipy():

@@ -102,3 +102,12 @@ def test_the_current_stays_below_the_compliance():
     sizes, volts = jnp.linspace(-2.0, 5.0, 30), jnp.full(30, 1.0)
     assert bool(jnp.all(currents(DEVICE, sizes, volts) < DEVICE.i_c * (1 + 1e-12)))
     assert float(currents(DEVICE, sizes, -volts)[-1]) < -10 * float(DEVICE.i_c)
+
+
+def test_universal_laws_over_four_decades():
+    """R = V_C/i_c and i_reset = i_c with V_C and the ratio nearly the same from 1 uA to 10 mA."""
+    found = np.asarray([cycle(1.0, limit)[:3] for limit in (1e-6, 1e-4, 1e-2)])
+    assert np.all(np.abs(found[:, 0] / 0.326124 - 1) < 0.12) and np.all(np.diff(found[:, 0]) > 0)
+    assert np.all(np.abs(found[:, 1] - 1.147) < 0.015)
+    # The recalled V_C of the paper is 0.4 V.
+    assert np.all(np.abs(found[:, 0] - 0.4) < 0.12)

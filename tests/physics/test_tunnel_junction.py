@@ -67,6 +67,9 @@ def test_resistances_behind_pulses():
         resistance(1 / (1 + np.exp(-0.3))), rel=1e-12
     )
     assert resistance(float(Ftj().fraction(Ftj().init(ENV)))) == pytest.approx(4.8e7, rel=1e-9)
+    # Between all domains down and all up: the 300 of Table 1.
+    ends = [0.1 / float(Ftj().current(Ftj.State(u=(array(u),) * 16), array(0.1), ENV)) for u in (-40.0, 40.0)]
+    assert ends[0] / ends[1] == pytest.approx(300.0, rel=1e-9)
     np.testing.assert_allclose(resistance(programmed(2.0)[0]), [1.10231e6, 358212, 205267, 171994], rtol=4e-6)
 
 
