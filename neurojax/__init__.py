@@ -13,10 +13,14 @@ if not hasattr(_physics, "AbstractDevice"):
 
 from neurojax import metrics as metrics
 from neurojax import neurons as neurons
+from neurojax import synapses as synapses
+from neurojax._cable_record import CableRecord as CableRecord
 from neurojax._sources import DC as DC
 from neurojax._sources import CurrentSource as CurrentSource
 from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
 from neurojax.bijection import Box as Box
+from neurojax.cable import Cable as Cable
+from neurojax.cable import CableTree as CableTree
 from neurojax.catalogue import describe as describe
 from neurojax.catalogue import device_named as device_named
 from neurojax.catalogue import devices as devices
