@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from established import others_rarely
 
 import neurojax as nj
 from neurojax.testing.draws import inside
@@ -73,7 +74,7 @@ def measured(device, rate, seed) -> nj.Trace:
     return nj.Trace(ts, record.v, noisy, noise_floor=floor, noise_relative=0.02)
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", others_rarely(PROTOCOLS, dear=True))
 def test_recovery(name):
     protocol = PROTOCOLS[name]
     device = nj.device_named(name).replace(**protocol.set_to)
