@@ -8,15 +8,15 @@ that fluctuate are in their own coordinates, as in others the rule of Ito would 
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array
 
 from neurojax import langevin
-from neurojax._rodas import slopes, solver
+from neurojax._rodas import BLOCK, solver
 from neurojax.stiff import Solution
 
 
@@ -32,13 +32,21 @@ def paths(drift: Callable, kick: Callable, mass: np.ndarray | None, members, axe
 
     def advance(member, y, e, slope, h, i, drawn):
         before, after = e + slope * h * i, e + slope * h * (i + 1)
-        at = slopes(partial(drift, member), y, after, by_rows=False)
-        weights = jnp.eye(y.shape[0], dtype=y.dtype) if mass is None else jnp.diag(jnp.asarray(mass, y.dtype))
-        pushed = h * at.rate + jnp.sqrt(h) * kick(member, y, before, drawn)
-        return y + solver(weights - h * at.jacobian, jnp.ones_like(h))(pushed)
+        rate, linear = jax.linearize(lambda y: drift(member, y, after), y)
+        weights = np.eye(y.shape[0]) if mass is None else np.diag(mass)
+        matrix = jnp.asarray(weights, y.dtype) - h * jax.vmap(linear, out_axes=1)(jnp.eye(y.shape[0], dtype=y.dtype))
+        return y + _solved(matrix, h * rate + jnp.sqrt(h) * kick(member, y, before, drawn))
 
     def walk(member, key, e, y):
         return langevin.walk(advance, member, key, steps, t, e, y, gradient)
 
     ys, code = jax.vmap(walk, in_axes=(axes, 0, 0 if e.ndim == 3 else None, 1))(members, keys, e, y0)
     return Solution(ys, jnp.full(code.shape, jnp.sum(steps.counts)), code)
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """In closed form where that is short; what `solver` does with larger ones has no transpose."""
+    if matrix.shape[0] <= BLOCK:
+        return solver(matrix, jnp.ones((), matrix.dtype))(right)
+    size = lax.stop_gradient(1 / jnp.max(jnp.abs(matrix), axis=1))
+    return jnp.linalg.solve(matrix * size[:, None], right * size)

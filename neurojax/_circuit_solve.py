@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from neurojax import _adjoint, _lanes, stiff
+from neurojax import _adjoint, _diffrax, _lanes, stiff
 from neurojax._charts import Charts
 from neurojax._circuit_noise import paths
 from neurojax._circuit_reading import readings
@@ -33,14 +33,21 @@ class Start(eqx.Module):
 
 
 def solve(
-    people: Any, shared: Any, net: Network, size: int | None, max_steps: int, gradient: str, noise: Any = None
+    people: Any,
+    shared: Any,
+    net: Network,
+    size: int | None,
+    max_steps: int,
+    gradient: str,
+    noise: Any = None,
+    solver: Any = None,
 ) -> Any:
     """The fields of a `CircuitRecord` behind its times.
 
     Args:
         people: parts, constant sources, ambient and `Start`, with leading axes where members differ. shared: knots,
             waveforms at them, samples (S,) or (lanes, S), and (rtol, atol). size: of a population, None for one.
-        noise: keys (lanes,) and `langevin.Grid` of noisy paths.
+        noise: keys (lanes,) and `langevin.Grid` of noisy paths. solver: of diffrax, where every node has a capacitor.
     """
     (parts, constants, env, start), (t, waves, ts, exact) = people, shared
     lanes = 1 if size is None else size
@@ -59,6 +66,10 @@ def solve(
     mass, equations = equations_of(net, charts, single, noise is not None)
     if noise is not None:
         solution = paths(equations.rate, net.kick(charts, single), mass, members, axes, (t, e), y0, (*noise, gradient))
+    elif solver is not None:
+        options = (*exact, max_steps, gradient)
+        one = lambda m, e, y: _diffrax.adaptive(solver, partial(equations.rate, m), t, e, ts, y, *options)  # noqa: E731
+        solution = stiff.Solution(*jax.vmap(one, in_axes=(axes, own, 1))(members, e, y0))
     else:
         how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
         integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate

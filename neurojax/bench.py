@@ -1,6 +1,6 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
-    neurojax bench engine          neurojax bench fit --json          neurojax bench export
+    neurojax bench engine     neurojax bench fit --json     neurojax bench export     neurojax bench circuits
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
 turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in `_bench_fit.py`. Those of
@@ -122,6 +122,13 @@ def exports() -> Iterator[Any]:
     yield from rows()
 
 
+def circuits() -> Iterator[Row]:
+    """Spiking circuits by the thousand against ngspice and diffrax: see `_bench_circuit.py`."""
+    from neurojax._bench_circuit import rows
+
+    yield from rows()
+
+
 def table(rows: Sequence[Any]) -> str:
     """The rows as a table of Markdown, with the day and the machine."""
     head = f"Measured on {datetime.date.today()} on {machine()}: {rows[0].how}."
@@ -152,4 +159,6 @@ def machine() -> str:
     return f"{cores()} cores ({name}), Python {platform.python_version()}, jax {jax.__version__}"
 
 
-BENCHES: dict[str, Callable[[], Iterator[Any]]] = {"engine": engine, "fit": fits, "export": exports}
+BENCHES: dict[str, Callable[[], Iterator[Any]]] = {
+    "engine": engine, "fit": fits, "export": exports, "circuits": circuits,
+}  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,7 @@ def transient(
     x0: Mapping[str, Any] | None = None,
     env: Environment | None = None,
     key: Array | None = None,
+    solver: diffrax.AbstractSolver | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-8,
     dt: float | None = None,
@@ -58,13 +60,14 @@ def transient(
         key: a `jax.random.key` for one noisy path of the Langevin devices (Ito, linearly implicit Euler-Maruyama), an
             array of keys for one path each; None for the mean of many paths. dt: its step (s), default the smallest
             `device.time_step(env)`; it should resolve the circuit too.
+        solver: a solver of diffrax instead of our own, where every node has a capacitor.
         rtol, atol: local error, of states and volts. max_steps, gradient, chunk, throw, progress: as in `simulate`.
 
     Returns:
         CircuitRecord: voltages of nodes, currents, powers and states of instances.
 
     Raises:
-        CircuitError: unknown names, no operating point, a key where nothing fluctuates.
+        CircuitError: unknown names, no operating point, a key where nothing fluctuates, a solver that cannot.
         SimulationError: the solver stopped early.
     """
     if gradient not in ("reverse", "forward"):
@@ -73,6 +76,9 @@ def transient(
     times = sample_times(Waveform(t, jnp.zeros_like(t)), ts)
     shared, size = (t, waves, times, tolerances(rtol, atol, t.dtype)), size_of(*people, key=key)
     static: Any = dict(net=net, size=size, max_steps=max_steps, gradient=gradient)
+    if solver is not None:
+        _only_capacitors(net, key)
+        static["solver"] = solver
     quiet = any(isinstance(a, Tracer) for a in jax.tree.leaves((people, waves)))
     with after_a_while("simulating a circuit", size, enabled=progress and not quiet) as tell:
         chunk = chunk if size is None else _chunks.size_of_chunks(size, chunk)
@@ -120,6 +126,14 @@ def _start(circuit: Circuit, net: Network, v0: Mapping[str, Any], x0: Mapping[st
         if name not in circuit.parts:
             raise CircuitError(f"x0: there is no device {name!r}.{suggest(name, tuple(circuit.parts))}")
     return Start({n: jnp.asarray(v, dtype) for n, v in v0.items()}, dict(x0))
+
+
+def _only_capacitors(net: Network, key: Any) -> None:
+    if key is not None or net.mass(0) is not None:
+        raise CircuitError(
+            "a solver of diffrax takes circuits without noise in which every node but those of sources has a capacitor "
+            "to somewhere: leave solver= away, or add Capacitor(1e-15) where there is none."
+        )
 
 
 def _noise(circuit: Circuit, net: Network, key: Array, size: int | None, t, times, dt, env) -> Any:

@@ -14,11 +14,11 @@ import physics
 from physics.device import AbstractLangevin, Sweep
 from physics.quantity import Param, quantity, state_variable
 
-R, C, TAU, G, K, SIGMA = 1e3, 1e-9, 2e-6, 4e-4, 0.5, 300.0
+R, C, TAU, G, K, NOISE = 1e3, 1e-9, 2e-6, 4e-4, 0.5, 9e4
 
 
 class Leaky(AbstractLangevin):
-    """dz = (k v - z)/tau dt + sigma dW, i = g z."""
+    """dz = (k v - z)/tau dt + sqrt(noise) dW, i = g z."""
 
     class State(eqx.Module):
         z: Param = state_variable((-10.0, 10.0), doc="state")
@@ -27,7 +27,7 @@ class Leaky(AbstractLangevin):
     family: ClassVar[str] = "test"
     doi: ClassVar[str] = "none"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1e-3)
-    sigma: Param = quantity(SIGMA, "1/s^0.5", (0.0, 1e4), doc="noise", source="test")
+    noise: Param = quantity(NOISE, "1/s", (0.0, 1e8), doc="variance of the noise", source="test")
 
     def init(self, env):
         return Leaky.State(jnp.zeros((), env.temperature.dtype))
@@ -36,7 +36,7 @@ class Leaky(AbstractLangevin):
         return Leaky.State((K * v - x.z) / TAU)
 
     def diffusion(self, x, v, env):
-        return Leaky.State(self.sigma * jnp.ones_like(x.z))
+        return Leaky.State(jnp.sqrt(self.noise) * jnp.ones_like(x.z))
 
     def time_step(self, env):
         return jnp.asarray(TAU / 50)
@@ -45,11 +45,11 @@ class Leaky(AbstractLangevin):
         return G * x.z
 
 
-def circuit(sigma=SIGMA, capacitor=True):
+def circuit(noise=NOISE, capacitor=True):
     parts = {
         "V1": (nj.constant(0.0, 4e-5), "in", "gnd"),
         "R1": (physics.Resistor(jnp.asarray(R)), "in", "out"),
-        "M1": (Leaky(jnp.asarray(sigma)), "out", "gnd"),
+        "M1": (Leaky(jnp.asarray(noise)), "out", "gnd"),
     }
     if capacitor:
         parts["C1"] = (physics.Capacitor(jnp.asarray(C)), "out", "gnd")
@@ -64,7 +64,7 @@ def test_covariance_of_a_linear_circuit():
     assert bool(record.ok.all())
     seen = np.stack([np.asarray(record.x["M1"].z), np.asarray(record.v["out"])]).reshape(2, -1)
     a = np.array([[-1 / TAU, K / TAU], [-G / C, -1 / (R * C)]])
-    exact = solve_continuous_lyapunov(a, -np.diag([SIGMA**2, 0.0]))
+    exact = solve_continuous_lyapunov(a, -np.diag([NOISE, 0.0]))
     found, n = np.cov(seen), seen.shape[1]
     error = np.sqrt((np.outer(np.diag(exact), np.diag(exact)) + exact**2) / n)
     # Samples of one path are 2 tau apart and the step is tau/50: both are small beside three standard errors.
@@ -107,15 +107,15 @@ def test_gradients_along_a_path():
     """Forward and reverse agree, and with central differences of the same path."""
     ts = np.linspace(0.0, 4e-5, 5)
 
-    def last(r, sigma, gradient):
-        c = circuit().replace({"R1.resistance": r, "M1.sigma": sigma})
+    def last(r, noise, gradient):
+        c = circuit().replace({"R1.resistance": r, "M1.noise": noise})
         return c.transient(ts=ts, key=jax.random.key(5), gradient=gradient, progress=False).v["out"][-1]
 
-    at = (jnp.asarray(R), jnp.asarray(SIGMA))
+    at = (jnp.asarray(R), jnp.asarray(NOISE))
     forward = np.asarray(jax.jacfwd(lambda r, s: last(r, s, "forward"), (0, 1))(*at))
     reverse = np.asarray(jax.grad(lambda r, s: last(r, s, "reverse"), (0, 1))(*at))
     np.testing.assert_allclose(forward, reverse, rtol=1e-10)
-    for k, size in enumerate((1e-2, 1e-2)):
+    for k, size in enumerate((1e-2, 1.0)):
         ends = [last(*(a + s * size * (j == k) for j, a in enumerate(at)), "forward") for s in (1.0, -1.0)]
         assert forward[k] == pytest.approx(float(ends[0] - ends[1]) / (2 * size), rel=1e-6)
 
