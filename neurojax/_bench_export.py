@@ -36,8 +36,11 @@ FAINT = 1e-6
 """Part of the largest below which a residual is compared with that, not with itself."""
 SHARES = (SHARE, 30, 200)
 """Ways to write a subcircuit, until ngspice converges."""
-EFFORTS = ((1e-5, 1e-3), (1e-6, 1e-4))
-"""reltol of ngspice and its longest step, part of the waveform: the second where the first leaves more than `CLOSE`."""
+EFFORTS = ((1e-5, 1e-3, None), (1e-6, 1e-4, None), (1e-6, 1e-4, 1e-13))
+"""reltol of ngspice, its longest step (part of the waveform), absolute error: the next where one leaves over `CLOSE`.
+
+The last for what grows from almost nothing, as a magnet does that leaves its easy axis.
+"""
 CLOSE = 1e-3
 
 
@@ -90,15 +93,18 @@ def in_ngspice(device: AbstractDevice, wave: Waveform, *, timeout: float = 300.0
         NgspiceError: no ngspice, or no way of writing the subcircuit converges.
     """
     ts = np.linspace(float(wave.t[0]), float(wave.t[-1]), SAMPLES + 1)
-    ours = np.asarray(simulate(device, wave, ts=jnp.asarray(ts), progress=False).i).reshape(ts.size, -1)
+    sharp: Any = dict(rtol=1e-9, atol=1e-12, gradient="forward", max_steps=2**20, progress=False)
+    ours = np.asarray(simulate(device, wave, ts=jnp.asarray(ts), **sharp).i).reshape(ts.size, -1)
     windows = sliding_window_view(np.pad(ours, ((LATE, LATE), (0, 0)), mode="edge"), 2 * LATE + 1, axis=0)
     low, high = windows.min(axis=-1), windows.max(axis=-1)
     peak, least = np.abs(ours).max(axis=0), np.inf
-    for reltol, step in EFFORTS:
+    for effort in EFFORTS:
+        reltol, step, small = effort
+        how: dict[str, Any] = dict(reltol=reltol, max_step=step * float(wave.duration), least=small, timeout=timeout)
         try:
-            theirs = _run(device, wave, ts, reltol=reltol, max_step=step * float(wave.duration), timeout=timeout)
+            theirs = _run(device, wave, ts, **how)
         except NgspiceError:
-            if (reltol, step) == EFFORTS[0]:
+            if effort == EFFORTS[0]:
                 raise
             break
         # Not at the first sample, where ngspice has the operating point: without a displacement current.

@@ -56,6 +56,7 @@ def transient(
     unit: float = 1.0,
     reltol: float = 1e-4,
     max_step: float | None = None,
+    least: float | None = None,
     timeout: float = 300.0,
 ) -> NgspiceAnswer:
     """One subcircuit under a waveform, from its initial state.
@@ -63,13 +64,14 @@ def transient(
     Args:
         ts: sample times (s), between the time points of ngspice on straight lines; if None, those are the samples.
         values: parameters of the subcircuit, else its defaults. unit: that of `subcircuit`.
-        max_step: longest step (s), a thousandth of the waveform if None.
+        max_step: longest step (s), a thousandth of the waveform if None. least: absolute error of a state, a
+            thousandth of `reltol` if None.
 
     Raises:
         NgspiceError: no ngspice, not done in time, or no convergence.
     """
     begin, end = float(wave.t[0]), float(wave.t[-1])
-    table, said, seconds = spice(_netlist(cell, wave, values or {}, unit, reltol, max_step), timeout)
+    table, said, seconds = spice(_netlist(cell, wave, values or {}, unit, reltol, max_step, least), timeout)
     t = table.get("time", np.zeros(0)) * unit + begin
     if t.size == 0 or t[-1] < end - 1e-6 * (end - begin):
         reached = f"stopped at {t[-1]:g} s" if t.size else "did not start"
@@ -90,13 +92,16 @@ def _netlist(
     unit: float,
     reltol: float,
     max_step: float | None,
+    least: float | None,
 ) -> str:
     t = (np.asarray(wave.t, dtype=float) - float(wave.t[0])) / unit
     t[1:] += JUMP * t[-1] * np.cumsum(np.diff(t) == 0)
     v = np.asarray(wave.v, dtype=float).reshape(len(t), -1)
     step = 1e-3 * t[-1] if max_step is None else max_step / unit
     lines = [f"* {cell.name} by neurojax, time in units of {unit:g} s"]
-    lines += [f".options reltol={reltol:g} vntol={1e-3 * reltol:g} abstol=1e-12 method=gear itl4=100 acct"]
+    usual = f"vntol={1e-3 * reltol:g} abstol=1e-12"
+    small = usual if least is None else f"vntol={least:g} abstol=1e-20 chgtol=1e-25 trtol=1"
+    lines += [f".options reltol={reltol:g} {small} method=gear itl4=100 acct"]
     for k, pin in enumerate(cell.pins[:-1]):
         corners = " ".join(f"{float(a)!r} {float(b)!r}" for a, b in zip(t, v[:, k], strict=True))
         lines += [f"V{pin} {pin} 0 PWL({corners})"]

@@ -1,0 +1,393 @@
+"""Synapses made of devices: windows, rates, pairs, banks of memories, kernels and quanta."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+import physics
+from neurojax import synapses
+from neurojax.synapses import BIOLOGICAL_MS as MS
+
+DTS = np.asarray([-60.0, -40, -20, -10, -5, 5, 10, 15, 20, 30])
+BI_POO = {
+    -40: -0.083307,
+    -20: -0.150807,
+    -10: -0.202905,
+    -5: -0.235357,
+    5: 0.576988,
+    10: 0.428462,
+    20: 0.236267,
+    40: 0.071843,
+}
+
+
+def slopes(dts, window):
+    """Of ln |window| between neighbours."""
+    return np.diff(np.log(np.abs(window))) / np.diff(dts)
+
+
+def directional(f, x, tangent, step=1e-4):
+    """Derivative by forward mode, and by central differences."""
+    exact = jax.jvp(f, (x,), (tangent,))[1]
+    return np.asarray(exact), np.asarray(f(x + step * tangent) - f(x - step * tangent)) / (2 * step)
+
+
+# C16: spikes that overlap.
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    synapse = synapses.overlap_synapse()
+    pre, post = (np.where(s * DTS > 0, np.abs(DTS), 0.0)[:, None] * 1e-3 for s in (-1, 1))
+    return synapse.respond(pre, post, samples=4)
+
+
+def test_window_of_overlap_has_the_time_constants_of_the_tails(overlapping):
+    """From one device model: 17 ms of the presynaptic tail, 34 ms of the postsynaptic one; a margin of 0.5 % of the
+    threshold cuts the ends off, so the slopes are those of exp(-t/tau) - 0.01."""
+    window = np.asarray(overlapping.change / overlapping.weight[:, 0])
+    assert np.all(window[:5] < 0) and np.all(window[5:] > 0)
+    late, early = window[5:], window[:5]
+    assert -1 / slopes(DTS[5:9], late[:4]) == pytest.approx(np.full(3, 17.0), rel=0.05)
+    assert 1 / slopes(DTS[1:5], early[1:]) == pytest.approx(np.full(3, 34.0), rel=0.05)
+    # Without the margin the differences of the window are exactly exponential.
+    expected = np.exp(-(DTS[5:] - 0.52) / 17) - 0.01
+    assert late / late[0] == pytest.approx(expected / expected[0], rel=0.03)
+
+
+def test_energy_is_what_the_cell_takes(overlapping):
+    """Of the pair that is farthest apart and changes least: G times the integral of the voltage squared."""
+    t = np.asarray(overlapping.t[0])
+    v = np.asarray(overlapping.circuit.v["post"] - overlapping.circuit.v["pre"])[0]
+    fine = np.linspace(t[0], t[-1], 200001)
+    squared = np.interp(fine, t, v) ** 2
+    integral = np.sum(0.5 * (squared[1:] + squared[:-1]) * np.diff(fine))
+    assert float(overlapping.energy[0, -1]) == pytest.approx(float(overlapping.weight[0, 0]) * integral, rel=5e-3)
+
+
+def test_peaks_alone_write_nothing(overlapping):
+    """So far apart that nothing overlaps: a thousandth of the largest change is left."""
+    synapse = synapses.overlap_synapse()
+    dts = np.where(np.arange(len(DTS)) % 2 == 0, 0.5, -0.5)
+    far = synapses.stdp_window(synapse, dts, samples=4)
+    near = np.asarray(overlapping.change / overlapping.weight[:, 0])
+    assert np.abs(far).max() < 1e-3 * np.abs(near).max()
+
+
+@pytest.mark.slow
+def test_population_of_synapses():
+    members = synapses.overlap_synapse().replace({"cell.k_on": np.asarray([-1e-8, -2e-8])})
+    window = np.asarray(synapses.stdp_window(members, [5e-3, 10e-3]))
+    assert window.shape == (2, 2) and window[:, 1] == pytest.approx(2 * window[:, 0], rel=5e-3)
+
+
+def test_wrong_calls():
+    synapse = synapses.overlap_synapse()
+    with pytest.raises(nj.SimulationError, match="shift all times"):
+        synapse.respond([-1e-3], [0.0])
+    with pytest.raises(nj.CircuitError, match="'pre' and 'post'"):
+        synapses.Synapse(nj.neurons.mott_neuristor(), synapse.pre, synapse.post)
+    with pytest.raises(nj.DataError, match="positive"):
+        synapses.rate_response(synapse, [0.0], 2)
+    with pytest.raises(nj.DataError, match="an interval of"):
+        synapses.spike_charges(synapse, [1e-3], 2)
+
+
+@pytest.mark.slow
+def test_shape_of_the_spike_is_the_shape_of_the_window():
+    """A triangular tail makes a triangular window, a square one a square window; an exponent of two halves tau."""
+    dts, v = np.asarray([5e-3, 10e-3, 20e-3, 30e-3]), 0.5
+    linear = synapses.triangular_spike(0.995 * v, 1e-3, -0.5 * v, 40e-3)
+    window = np.asarray(synapses.stdp_window(synapses.overlap_synapse(pre=linear, post=linear), dts))
+    expected = 0.5 * (1 - (dts - 0.52e-3) / 40e-3) - 0.005
+    assert window / window[0] == pytest.approx(expected / expected[0], rel=0.03)
+    flat = synapses.square_spike(0.995 * v, 1e-3, -0.5 * v, 40e-3)
+    window = np.asarray(synapses.stdp_window(synapses.overlap_synapse(pre=flat, post=flat), [*dts, 80e-3]))
+    assert np.ptp(window[:4]) < 0.02 * window[0] and abs(window[4]) < 1e-3 * window[0]
+    steep = synapses.overlap_synapse(synapses.overlap_cell().replace(a_on=2.0), flip=True)
+    window = np.asarray(synapses.stdp_window(steep, dts[:3]))
+    assert -1 / slopes(dts[:3], window) == pytest.approx(np.full(2, 8.5e-3), rel=0.06)
+
+
+@pytest.mark.slow
+def test_gradient_of_overlap():
+    """In the exponent and speed of the device, the tail of the spike and the interval of the pair."""
+    synapse = synapses.overlap_synapse()
+
+    def final(z):
+        cell = {"cell.a_on": z[0], "cell.k_on": -1e-7 * z[1], "cell.r_off": 2e4 * z[2]}
+        other = eqx.tree_at(lambda s: s.pre.v, synapse.replace(cell), synapse.pre.v * z[3])
+        record = other.respond(jnp.zeros((1, 1)), 1e-2 * z[4][None, None], samples=1, rtol=1e-9, atol=1e-13)
+        return jnp.log(record.change[0])
+
+    fast = jax.jit(final)
+    for k in range(5):
+        exact, differences = directional(fast, jnp.ones(5), jnp.eye(5)[k])
+        assert exact == pytest.approx(differences, rel=1e-4), k
+
+
+# C17: heat.
+
+
+SECOND = dict(rtol=1e-9, atol=1e-14)
+WAITS = np.asarray([1.0, 1.5, 2, 3, 15, 16, 17, 18, 100]) * 1e-7
+
+
+@pytest.fixture(scope="module")
+def heated():
+    """Changes of w, for the later pulse of the postsynaptic neuron and for that of the presynaptic one."""
+    record = synapses.second_order_synapse().respond(*_pairs(np.concatenate([WAITS, -WAITS])), samples=1, **SECOND)
+    w = np.asarray(record.circuit.x["cell"].w)
+    return np.split(w[:, -1] - w[:, 0], 2)
+
+
+def _pairs(dts):
+    zero = np.zeros_like(dts)
+    return np.where(dts < 0, -dts, zero)[:, None], np.where(dts < 0, zero, dts)[:, None]
+
+
+def test_order_of_identical_pulses_decides_the_sign(heated):
+    """Identical square pulses that do not overlap (the pulse takes 40 ns, the shortest interval is 100 ns)."""
+    late, early = heated
+    assert np.all(late[:4] > 0) and np.all(early[:4] < 0)
+    assert -early[:4] == pytest.approx(late[:4], rel=1e-3)
+    assert abs(late[-1]) < 1e-3 * late[0]
+
+
+def test_window_decays_as_the_heat_does(heated):
+    """exp(-dt/tau) where little heat is left; more of it speeds hops up exponentially, so there the window is
+    steeper."""
+    late, _ = heated
+    left = late[4:8] - late[-1]
+    assert -1e-7 * np.asarray(slopes(WAITS[4:8], left)) == pytest.approx(np.full(3, 1 / 3), rel=0.03)
+    near = late[:4] - late[-1]
+    assert np.all(-slopes(WAITS[:4], near) > 1.4 / 3e-7)
+
+
+@pytest.mark.slow
+def test_gradient_of_the_heated_window():
+    """In the thermal time constant and resistance, and in the barrier."""
+    synapse = synapses.second_order_synapse()
+
+    def change(z):
+        cell = {"cell.tau": 3e-7 * z[0], "cell.r_th": 2e6 * z[1], "cell.e_a": 0.85 * z[2]}
+        record = synapse.replace(cell).respond([0.0], [2e-7], samples=1, rtol=1e-10, atol=1e-15)
+        return jnp.log(record.circuit.x["cell"].w[-1] - 0.5)
+
+    fast = jax.jit(change)
+    for k in range(3):
+        exact, differences = directional(fast, jnp.ones(3), jnp.eye(3)[k], 1e-5)
+        assert exact == pytest.approx(differences, rel=1e-4), k
+
+
+# C18: a volatile switch in series with a memory.
+
+
+@pytest.fixture(scope="module")
+def diffusive():
+    return synapses.diffusive_synapse()
+
+
+@pytest.mark.slow
+def test_diffusive_window_is_that_of_bi_and_poo(diffusive):
+    """Both signs from one circuit without overlap: 16.8 and 33.7 ms; one spike alone changes nothing."""
+    dts = np.asarray([*BI_POO, 3000.0, -3000.0])
+    window = 100 * np.asarray(synapses.stdp_window(diffusive, dts * MS))
+    assert window[:8] == pytest.approx(np.asarray(list(BI_POO.values())), rel=0.05)
+    assert 35 / np.log(window[4] / window[7]) == pytest.approx(16.8, rel=0.02)
+    assert 35 / np.log(window[3] / window[0]) == pytest.approx(33.7, rel=0.02)
+    assert np.abs(window[8:]).max() < 1e-5
+    assert float(diffusive.pre.duration) < 2.3 * MS
+
+
+@pytest.mark.slow
+def test_rate_decides_the_sign(diffusive):
+    """Spikes of both neurons in turn, equally far apart: depression at low rates, potentiation at high ones."""
+    rates = np.asarray([5.0, 10, 20, 40])
+    change = np.asarray(synapses.rate_response(diffusive, 1e-3 * rates / MS, 5))
+    assert np.all(change[:2] < 0) and np.all(change[2:] > 0) and change[3] > change[2]
+
+
+@pytest.mark.slow
+def test_paired_pulses(diffusive):
+    """Facilitation that fades with the interval; and the response that a burst has facilitated is depressed again by
+    intervals that are longer (PPD), as the bridge relaxes."""
+    intervals = np.asarray([[3.0] * 3, [30.0] * 3, [100.0] * 3, [300.0] * 3, [1000.0] * 3, [3.0, 3.0, 300.0]]) * MS
+    charges = np.asarray(synapses.spike_charges(diffusive, intervals, 4))
+    ratios = charges[:5, 1] / charges[:5, 0]
+    assert np.all(np.diff(ratios) < 0) and ratios[0] > 2.5 and 1 < ratios[-1] < 1.1
+    assert charges[5, 3] < 0.7 * charges[5, 2] and charges[5, 2] > 2.5 * charges[5, 0]
+
+
+@pytest.mark.slow
+def test_relaxation_time_is_fitted_through_the_circuit(diffusive):
+    """Exact derivatives beside central differences; Gauss and Newton recover the relaxation time of the switch from
+    the window, with the speeds of the memory."""
+    dts = jnp.asarray([-20.0, -5.0, 5.0, 20.0]) * MS
+    names, true = ("volatile.tau_reset", "cell.k_on", "cell.v_off"), jnp.asarray([2.0946e-3, -1.0699e-4, 0.35384])
+
+    def window(z):
+        synapse = diffusive.replace(dict(zip(names, true * jnp.exp(z), strict=True)))
+        found = jnp.log(jnp.abs(synapses.stdp_window(synapse, dts, rtol=1e-10, atol=1e-14)))
+        return found, found
+
+    both = jax.jit(jax.jacfwd(window, has_aux=True))
+    jacobian, target = both(jnp.zeros(3))
+    for k in range(3):
+        step = 1e-3 * jnp.eye(3)[k]
+        differences = (both(step)[1] - both(-step)[1]) / 2e-3
+        assert np.abs(jacobian[:, k] - differences).max() < 1e-4 * np.abs(jacobian[:, k]).max(), names[k]
+    z = jnp.asarray([0.2, -0.2, 0.02])
+    for _ in range(6):
+        slope, found = both(z)
+        z = z - jnp.linalg.lstsq(slope, found - target)[0]
+    assert np.abs(z).max() < 1e-4
+
+
+# Memories behind a transistor or a selector.
+
+
+@pytest.mark.slow
+def test_transistor_answers_through_its_gate():
+    """SET where the gate is open at the first part, RESET where it opens before the second; nothing outside. A lower
+    gate stops the SET at a wider gap."""
+    synapse = synapses.one_transistor_synapse()
+    window = np.asarray(synapses.stdp_window(synapse, np.asarray([-150, -90, -10, 10, 90, 150]) * 1e-6))
+    assert np.abs(window[[0, 5]]).max() < 1e-6
+    assert np.all(window[1:3] < -0.9) and np.all(window[3:5] > 1.0)
+    gates = [2.4, 2.8, 3.5]
+    ends = []
+    for gate in gates:
+        other = synapses.one_transistor_synapse(pre=synapses.square_spike(gate, 1e-4))
+        ends.append(float(synapses.stdp_window(other, np.asarray([-150, -90, -10, 10, 90, 150]) * 1e-6)[3]))
+    assert ends[0] < ends[1] < ends[2]
+
+
+@pytest.mark.slow
+def test_half_of_the_voltage_does_not_write_through_a_selector():
+    """Each spike alone is half of the voltage: with a selector nothing moves, without one the same cell is written."""
+    synapse = synapses.one_selector_synapse()
+    dts = np.asarray([-400e-6, -50e-6, 50e-6, 400e-6])
+    window = np.asarray(synapses.stdp_window(synapse, dts))
+    assert window[1] < -0.9 and window[2] > 5
+    assert np.abs(window[[0, 3]]).max() < 1e-6
+    bare = synapses.overlap_synapse(synapse.circuit.parts["cell"], synapse.pre, synapse.post)
+    assert np.abs(np.asarray(synapses.stdp_window(bare, dts[[0, 3]]))).min() > 0.5
+
+
+# Banks.
+
+
+def _events(n_up, n_down):
+    return np.asarray([True] * n_up + [False] * n_down)
+
+
+@pytest.mark.slow
+def test_two_phase_change_cells():
+    """Both directions by SET alone, evenly; a cell that is full calls for a refresh that keeps the weight."""
+    pair = synapses.differential_pair(refresh_pulses=14)
+    up, down = (np.asarray(pair.programme(events).weight) for events in (_events(20, 0), _events(0, 20)))
+    assert down == pytest.approx(-up, abs=1e-12)
+    assert np.all(np.diff(up[:9]) > 0)
+    refreshed = 1 + int(np.argmax(up > 1.5e-5))
+    assert up.max() < 3e-5 and refreshed > 1
+    both = pair.programme(_events(9, 3))
+    w = np.asarray(both.weight)
+    assert w[9] > 0 and np.all(np.diff(w[:10]) > 0) and np.all(np.diff(w[9:]) < 0)
+    # By spikes: presynaptic first is potentiation.
+    order = pair.respond([0.0, 0.1, 0.2], [1e-3, 0.101, 0.19])
+    steps = np.diff(np.asarray(order.weight))
+    assert steps[0] > 0 and steps[1] > 0 and steps[2] < 0
+    assert np.all(np.diff(np.asarray(order.energy)) > 0)
+
+
+@pytest.mark.slow
+def test_gradient_of_a_bank():
+    """Through SET pulses on both cells, in amplitude and thermal resistance."""
+    pair = synapses.differential_pair(refresh_pulses=0)
+
+    def weight(z):
+        cell = pair.device.replace(r_th0=2e6 * z[0])
+        other = eqx.tree_at(lambda b: b.v_set, synapses.differential_pair(cell, refresh_pulses=0), z[1])
+        return 1e6 * other.programme(_events(3, 1), rtol=1e-9, atol=1e-12).final
+
+    fast = jax.jit(weight)
+    for k in range(2):
+        exact, differences = directional(fast, jnp.ones(2), jnp.eye(2)[k], 1e-5)
+        assert exact == pytest.approx(differences, rel=1e-4), k
+
+
+@pytest.mark.slow
+def test_more_memories_make_finer_and_straighter_weights():
+    """Of cells that differ: the largest step over the range, and the distance from a straight line."""
+    rng = np.random.default_rng(0)
+    found = []
+    for n in (1, 4, 12):
+        cell = physics.PhaseChangeCell().replace(u_init=rng.uniform(6e-9, 9.5e-9, n))
+        w = np.asarray(synapses.multi_memristive(n, cell).programme(_events(14 * n, 0)).weight)
+        w = w[: 1 + int(np.argmax(w > w[0] + 0.9 * (w[-1] - w[0])))]
+        part = (w - w[0]) / (w[-1] - w[0])
+        found.append((np.diff(part).max(), np.abs(part - np.linspace(0, 1, len(part))).max()))
+    (step, bend), (step_4, bend_4), (step_12, bend_12) = found
+    assert step > 2 * step_4 > 4 * step_12 and bend > bend_4 > bend_12
+
+
+@pytest.mark.slow
+def test_counter_of_selection():
+    """One memory an event, in turn; of the depressions every second is carried out."""
+    bank = synapses.multi_memristive(4, depress_every=2, counter=2)
+    w = np.asarray(bank.programme(_events(4, 4)).weight)
+    assert np.diff(w)[:4] == pytest.approx(np.full(4, np.diff(w)[0]), rel=1e-9)
+    moved = np.abs(np.diff(w)[4:]) > 1e-10
+    assert moved.tolist() == [False, True, False, True]
+
+
+# B3, B5.
+
+
+@pytest.mark.parametrize(
+    ("tau_r", "tau_d", "n", "peak"),
+    [(0.5, 2.0, 2.116535, 0.924196), (2.0, 100.0, 1.105215, 7.983720), (0.5, 10.0, 1.232400, 1.576701)],
+)
+def test_kernels(tau_r, tau_d, n, peak):
+    assert float(synapses.psc_norm(tau_r, tau_d)) == pytest.approx(n, abs=5e-7)
+    assert float(synapses.psc_peak_time(tau_r, tau_d)) == pytest.approx(peak, abs=5e-7)
+    t = np.linspace(-1.0, 60.0, 6101)
+    g = np.asarray(synapses.psc_kernel(t, tau_r, tau_d))
+    assert (
+        g.max() == pytest.approx(1.0, abs=1e-4)
+        and np.all(g[t <= 0] == 0)
+        and t[g.argmax()] == pytest.approx(peak, abs=0.011)
+    )
+
+
+def test_alpha_kernel_is_the_limit_of_equal_time_constants():
+    t = np.linspace(0.0, 20.0, 101)
+    alpha = np.asarray(synapses.alpha_kernel(t, 2.0))
+    assert alpha == pytest.approx(np.asarray(synapses.psc_kernel(t, 2.0, 2.0 * (1 + 1e-5))), abs=1e-5)
+    assert alpha[10] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_quanta():
+    """Mean N p q, CV^2 = (1 - p)/(N p), p ~ [Ca]^4, and the analysis that recovers N, p and q."""
+    release = synapses.Release(n=8, q=jnp.asarray(2e-11))
+    ca = jnp.asarray([1.5, 3.0, 8.0])
+    drawn = np.asarray(release.sample(jax.random.key(0), ca, 40000))
+    p = np.asarray(release.probability(ca))
+    assert drawn.shape == (3, 40000) and np.unique(np.round(drawn / 2e-11)).tolist() == list(range(9))
+    assert drawn.mean(axis=1) == pytest.approx(np.asarray(release.mean(ca)), rel=0.02)
+    assert drawn.mean(axis=1) == pytest.approx(8 * p * 2e-11, rel=0.02)
+    assert drawn.var(axis=1) / drawn.mean(axis=1) ** 2 == pytest.approx((1 - p) / (8 * p), rel=0.03)
+    assert np.asarray(release.cv_squared(ca)) == pytest.approx((1 - p) / (8 * p), rel=1e-12)
+    found = synapses.quantal_analysis(drawn)
+    assert float(found.n) == pytest.approx(8, rel=0.05) and float(found.q) == pytest.approx(2e-11, rel=0.03)
+    assert np.asarray(found.p) == pytest.approx(p, rel=0.05)
+    known = synapses.quantal_analysis(drawn[1], 2e-11)
+    assert float(known.n) == pytest.approx(8, rel=0.05) and float(known.p[0]) == pytest.approx(p[1], rel=0.05)
+    rare = np.asarray(release.probability(jnp.asarray([1e-5, 2e-5])))
+    assert rare[1] / rare[0] == pytest.approx(16.0, rel=1e-4)
+    with pytest.raises(nj.DataError, match="give q"):
+        synapses.quantal_analysis(drawn[:1])
