@@ -18,7 +18,7 @@ class MultiMemristive(AbstractBank):
 
     Potentiation is a SET pulse. Depression is a RESET pulse, and as that takes all a memory has, only every
     `depress_every`-th is carried out. All memories are read, one is written: for N the step is a share 1/N of the
-    range, and the abrupt and scattered steps of the memories average out.
+    range; how straight the sum is depends on the spread of the memories.
 
     I. Boybat et al., Nat. Commun. 9, 2514 (2018), 10.1038/s41467-018-04933-y.
 

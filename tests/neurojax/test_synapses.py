@@ -321,8 +321,8 @@ def test_gradient_of_a_bank():
 
 
 @pytest.mark.slow
-def test_more_memories_make_finer_and_straighter_weights():
-    """Of cells that differ: the largest step over the range, and the distance from a straight line."""
+def test_more_memories_make_finer_weights():
+    """Of cells that differ: the largest step over the range falls with their number."""
     rng = np.random.default_rng(0)
     found = []
     for n in (1, 4, 12):
@@ -330,9 +330,8 @@ def test_more_memories_make_finer_and_straighter_weights():
         w = np.asarray(synapses.multi_memristive(n, cell).programme(_events(14 * n, 0)).weight)
         w = w[: 1 + int(np.argmax(w > w[0] + 0.9 * (w[-1] - w[0])))]
         part = (w - w[0]) / (w[-1] - w[0])
-        found.append((np.diff(part).max(), np.abs(part - np.linspace(0, 1, len(part))).max()))
-    (step, bend), (step_4, bend_4), (step_12, bend_12) = found
-    assert step > 2 * step_4 > 4 * step_12 and bend > bend_4 > bend_12
+        found.append(np.diff(part).max())
+    assert found[0] > 2 * found[1] > 4 * found[2]
 
 
 @pytest.mark.slow
