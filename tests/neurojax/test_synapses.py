@@ -287,7 +287,7 @@ def _events(n_up, n_down):
 
 @pytest.mark.slow
 def test_two_phase_change_cells():
-    """Both directions by SET alone, evenly; a cell that is full calls for a refresh that keeps the weight."""
+    """Both directions by SET alone, evenly; a cell that is full is refreshed, so that neither leaves its range."""
     pair = synapses.differential_pair(refresh_pulses=14)
     up, down = (np.asarray(pair.programme(events).weight) for events in (_events(20, 0), _events(0, 20)))
     assert down == pytest.approx(-up, abs=1e-12)
