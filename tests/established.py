@@ -22,6 +22,13 @@ RARELY = [
 ]
 
 
+def rarely(test: Any) -> Any:
+    """A slow test of minutes, only where it is asked for."""
+    for mark in RARELY:
+        test = mark(test)
+    return test
+
+
 def others_slow(names: Iterable[str]) -> list[Any]:
     """The names as parameters of a test: those that are not established with the slow tests."""
     return [n if n in ESTABLISHED else pytest.param(n, marks=pytest.mark.slow) for n in names]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 import neurojax as nj
 from neurojax.neurons import DomainWallNeuron, FerroelectricNeuron, PhaseChangeNeuron, StochasticMagneticNeuron
@@ -170,9 +171,9 @@ def test_population_of_cells():
     np.testing.assert_allclose(one.potential[:6], answer.potential[2, :6], rtol=2e-3)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_the_latency_of_a_phase_change_neuron():
-    """With respect to heating, conduction, threshold and width, through every run of the ODE: to 1e-4."""
+    """With respect to heating, conduction, threshold and width, through every run of the ODE: to 1e-4; minutes."""
 
     def latency(p):
         cell = with_values(PhaseChangeCell(), {"r_th0": p["r_th0"], "r_a": p["r_a"]})
