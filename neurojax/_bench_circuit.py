@@ -22,7 +22,7 @@ from neurojax.transient import transient
 from neurojax.waveform import constant
 
 MANY, FEW, JUDGED = 1000, 64, 16
-SPIKES, FEWER, PERIOD = 100, 20, 6e-7
+SPIKES, FEWER, PERIOD = 100, 2, 6e-7
 """Of each neuron, beside ngspice and else; about how long one takes (s)."""
 SUPPLY, LEVEL = 1.9, 0.7
 """V: beyond the bifurcation; what counts as a spike."""
@@ -36,7 +36,7 @@ def rows() -> Iterator[Row]:
     many = spiking(MANY)
     yield _against_ngspice(many, SPIKES * PERIOD)
     yield _against_diffrax(many, FEWER * PERIOD)
-    yield from _gradients(spiking(FEW), FEWER * PERIOD)
+    yield from _gradients(spiking(FEW), 10 * PERIOD)
 
 
 def spiking(n: int, seed: int = 0) -> Circuit:
@@ -88,7 +88,8 @@ def _against_diffrax(many: Circuit, end: float) -> Row:
     # Theirs takes minutes: compiled on a short run, and once.
     warm = lambda: (ours(1e-3 * end), theirs(1e-3 * end))  # noqa: E731
     ratio, mine, other = in_turn(lambda: ours(end), lambda: theirs(end), warm=warm)
-    return Row(_case(FEWER), "diffrax Kvaerno5", ratio, *_errors(many, end, mine, other))
+    ours_off, its_off = _errors(many, end, mine, other)
+    return Row(_case(FEWER), "diffrax Kvaerno5", ratio, ours_off, its_off)
 
 
 def _against_ngspice(many: Circuit, end: float) -> Row:
@@ -102,7 +103,8 @@ def _against_ngspice(many: Circuit, end: float) -> Row:
     t = np.linspace(0.0, end, mine.shape[1])
     theirs = np.interp(t, other["t"], other["out"])[None]
     note = f"one process a core ({cores()}), reltol 1e-4, steps up to 2 ns"
-    return Row(_case(SPIKES), "ngspice, a neuron", MANY * ratio / cores(), *_errors(many, end, mine, theirs), note)
+    ours_off, its_off = _errors(many, end, mine, theirs)
+    return Row(_case(SPIKES), "ngspice, a neuron", MANY * ratio / cores(), ours_off, its_off, note)
 
 
 def _gradients(few: Circuit, end: float) -> Iterator[Row]:
@@ -119,7 +121,7 @@ def _gradients(few: Circuit, end: float) -> Iterator[Row]:
     call: Callable[[Any], Any] = lambda f: jax.block_until_ready(f(theta))  # noqa: E731
     ratio, *_ = in_turn(lambda: call(run), lambda: call(reverse))
     yield Row(
-        f"{FEW} Mott neuristors, {FEWER} spikes",
+        f"{FEW} Mott neuristors, 10 spikes",
         "gradient by reverse mode",
         ratio,
         note="its time over that of the run",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -56,7 +57,9 @@ def knots(sources: Sequence[Waveform | DC], duration: float | None) -> Array:
         raise CircuitError(f"duration = {end:g} s must be after {begin:g} s, when the first source begins.")
     every = np.unique(np.concatenate([[begin, end], *each]))
     dtype = times[0].dtype if times else jnp.result_type(float)
-    return jnp.asarray(every[every <= end], dtype)
+    # Numbers, also within jit.
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(every[every <= end], dtype)
 
 
 def values(source: Waveform | DC, t: Array) -> Array:

@@ -19,10 +19,9 @@ from neurojax._network import Network
 from neurojax.circuit import Circuit
 from neurojax.circuit_record import CircuitRecord, checked
 from neurojax.errors import CircuitError
-from neurojax.simulate import MAX_STEPS, sample_times, tolerances
+from neurojax.simulate import MAX_STEPS, tolerances
 from neurojax.switching import implicit
-from neurojax.transient import given, size_of
-from neurojax.waveform import Waveform
+from neurojax.transient import given, samples, size_of
 from physics.device import Environment
 from physics.quantity import suggest
 
@@ -66,8 +65,7 @@ def spike_times(
     if node not in circuit.nodes:
         raise CircuitError(f"there is no node {node!r}.{suggest(node, circuit.nodes)}")
     net, t, people, waves = given(circuit, duration, v0, x0, env)
-    wave = Waveform(t, jnp.zeros_like(t))
-    times = sample_times(wave, wave.sample_times(SAMPLES) if ts is None else ts)
+    times = samples(t, ts, SAMPLES)
     size, exact = size_of(*people), tolerances(rtol, atol, t.dtype)
     still = jax.tree.map(lambda a: lax.stop_gradient(a) if eqx.is_array(a) else a, (people, (t, waves)))
     asked: Any = dict(net=net, size=1 if size is None else size, max_steps=max_steps)

@@ -73,7 +73,7 @@ def transient(
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
     net, t, people, waves = given(circuit, duration, v0, x0, env)
-    times = sample_times(Waveform(t, jnp.zeros_like(t)), ts)
+    times = samples(t, ts, 500)
     shared, size = (t, waves, times, tolerances(rtol, atol, t.dtype)), size_of(*people, key=key)
     static: Any = dict(net=net, size=size, max_steps=max_steps, gradient=gradient)
     if solver is not None:
@@ -93,6 +93,15 @@ def transient(
             found = _run(people, shared=shared, **static)
         record = CircuitRecord(times, *found)
         return checked(record) if throw else record
+
+
+def samples(t: Array, ts: Any, count: int) -> Array:
+    """Sample times (s): `ts`, or about `count` and all knots t."""
+    if isinstance(t, Tracer):
+        return sample_times(Waveform(t, jnp.zeros_like(t)), ts)
+    with jax.ensure_compile_time_eval():
+        wave = Waveform(t, jnp.zeros_like(t))
+    return sample_times(wave, wave.sample_times(count) if ts is None else ts)
 
 
 def given(circuit: Circuit, duration: float | None, v0: Any, x0: Any, env: Environment | None) -> Any:

@@ -304,3 +304,14 @@ def test_drawing():
     sides = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]
     assert crossings(square, np.asarray([*sides, (1, 3)])) == 1 and crossings(square, np.asarray(sides)) == 0
     assert crossings(layout(list("abcd"), [("abcd"[i], "abcd"[j]) for i, j in sides]), np.asarray(sides)) == 0
+
+
+def test_within_jit_it_is_the_same():
+    """Knots of waveforms and default samples are numbers there, too."""
+    circuit = nj.Circuit(
+        V1=(nj.pulse(1.0, 1e-6, rise=1e-8, rest=1e-6), "in", "gnd"), R1=(resistor(1e3), "in", "out"),
+        C1=(capacitor(1e-10), "out", "gnd"),
+    )  # fmt: skip
+    out = lambda r: circuit.replace({"R1.resistance": r}).transient(gradient="forward", progress=False).v["out"]  # noqa: E731
+    r = jnp.asarray(2e3)
+    np.testing.assert_allclose(np.asarray(jax.jit(out)(r)), np.asarray(out(r)), rtol=1e-10, atol=1e-12)
