@@ -48,8 +48,8 @@ def spiking(n: int, seed: int = 0) -> Circuit:
     return circuit.replace({k: float(known[k].value) * np.exp(SPREAD * rng.standard_normal(n)) for k in names})
 
 
-def member(circuit: Circuit, k: int) -> Circuit:
-    """One of a population."""
+def member(circuit: Circuit, k: Any) -> Circuit:
+    """One of a population, or some."""
     many = {n: p.value for n, p in circuit.parameters().items() if np.ndim(p.value)}
     return circuit.replace({n: v[k] for n, v in many.items()})
 

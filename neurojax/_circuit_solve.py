@@ -67,8 +67,11 @@ def solve(
     if noise is not None:
         solution = paths(equations.rate, net.kick(charts, single), mass, members, axes, (t, e), y0, (*noise, gradient))
     elif solver is not None:
-        options = (*exact, max_steps, gradient)
-        one = lambda m, e, y: _diffrax.adaptive(solver, partial(equations.rate, m), t, e, ts, y, *options)  # noqa: E731
+
+        def one(member: Member, e: Array, y: Array) -> Any:
+            rate = partial(equations.rate, member)
+            return _diffrax.adaptive(solver, rate, t, e, ts, y, exact[0], exact[1], max_steps, gradient)
+
         solution = stiff.Solution(*jax.vmap(one, in_axes=(axes, own, 1))(members, e, y0))
     else:
         how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")

@@ -3,6 +3,7 @@
 import shutil
 
 import equinox as eqx
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -315,3 +316,16 @@ def test_within_jit_it_is_the_same():
     out = lambda r: circuit.replace({"R1.resistance": r}).transient(gradient="forward", progress=False).v["out"]  # noqa: E731
     r = jnp.asarray(2e3)
     np.testing.assert_allclose(np.asarray(jax.jit(out)(r)), np.asarray(out(r)), rtol=1e-10, atol=1e-12)
+
+
+def test_a_solver_of_diffrax_finds_the_same():
+    circuit = nj.Circuit(
+        V1=(nj.triangle(2.0, -2.0, 1e-3), "in", "gnd"), D1=(physics.Diode(), "in", "out"),
+        R1=(resistor(1e4), "out", "gnd"), C1=(capacitor(1e-7), "out", "gnd"),
+    )  # fmt: skip
+    how = {"ts": np.linspace(0.0, 1e-3, 51), "rtol": 1e-8, "atol": 1e-10, "gradient": "forward", "progress": False}
+    ours, theirs = (circuit.transient(solver=s, **how).v["out"] for s in (None, diffrax.Kvaerno5()))
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=0, atol=1e-6)
+    bare = nj.Circuit(V1=(1.0, "in", "gnd"), R1=(resistor(1e4), "in", "out"), R2=(resistor(1e4), "out", "gnd"))
+    with pytest.raises(nj.CircuitError, match="has a capacitor"):
+        bare.transient(1e-3, solver=diffrax.Kvaerno5())
