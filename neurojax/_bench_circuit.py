@@ -94,16 +94,15 @@ def _against_diffrax(many: Circuit, end: float) -> Row:
 
 def _against_ngspice(many: Circuit, end: float) -> Row:
     one, step = member(many, 0), 2e-9
+    theirs = lambda end: through_ngspice(one, end, reltol=1e-4, max_step=step)[0]  # noqa: E731
     try:
-        ratio, mine, other = in_turn(
-            lambda: _run(many, end), lambda: through_ngspice(one, end, reltol=1e-4, max_step=step)[0]
-        )
+        ratio, mine, other = in_turn(lambda: _run(many, end), lambda: theirs(end), warm=lambda: _run(many, 1e-3 * end))
     except NgspiceError as e:
         return Row(_case(SPIKES), "ngspice, a neuron", float("nan"), note=str(e).split(".")[0])
     t = np.linspace(0.0, end, mine.shape[1])
-    theirs = np.interp(t, other["t"], other["out"])[None]
+    seen = np.interp(t, other["t"], other["out"])[None]
     note = f"one process a core ({cores()}), reltol 1e-4, steps up to 2 ns"
-    ours_off, its_off = _errors(many, end, mine, theirs)
+    ours_off, its_off = _errors(many, end, mine, seen)
     return Row(_case(SPIKES), "ngspice, a neuron", MANY * ratio / cores(), ours_off, its_off, note)
 
 

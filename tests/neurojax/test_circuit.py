@@ -2,8 +2,8 @@
 
 import shutil
 
-import equinox as eqx
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
