@@ -14,8 +14,8 @@ ESTABLISHED = (
     "Vteam", "Wox", "Yakopcic",
 )  # fmt: skip
 """One to three of a kind: implicit equations, two and four states, three terminals, runaway, dead zones, noise."""
-DEAR = ("JartVcm", "PhaseChangeCell")
-"""Of these, what takes minutes to compile or to search: asked for too."""
+DEAR = ("AgDiffusive", "AgFilament", "JartVcm", "PhaseChangeCell")
+"""Of these, what takes minutes to compile or to search."""
 RARELY = [
     pytest.mark.slow,
     pytest.mark.skipif(os.environ.get("NEUROJAX_DEVICES") != "all", reason="asked for by NEUROJAX_DEVICES=all"),
@@ -29,9 +29,10 @@ def rarely(test: Any) -> Any:
     return test
 
 
-def others_slow(names: Iterable[str]) -> list[Any]:
-    """The names as parameters of a test: those that are not established with the slow tests."""
-    return [n if n in ESTABLISHED else pytest.param(n, marks=pytest.mark.slow) for n in names]
+def others_slow(names: Iterable[str], *, dear: bool = False) -> list[Any]:
+    """The names as parameters of a test: those that are not established with the slow tests; dear: and of `DEAR`."""
+    usual = [n for n in ESTABLISHED if not (dear and n in DEAR)]
+    return [n if n in usual else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 def others_rarely(names: Iterable[str], *, dear: bool = False) -> list[Any]:

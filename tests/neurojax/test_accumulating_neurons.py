@@ -381,7 +381,7 @@ def test_wall_by_the_ode_in_every_slot():
     np.testing.assert_allclose(exact.potential, quick.potential, atol=5e-3)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_the_latency_of_a_wall():
     def latency(p):
         wall = with_values(DomainWallNeuron().wall, {"theta_sh": p["theta_sh"], "h_z": p["h_z"], "alpha": p["alpha"]})

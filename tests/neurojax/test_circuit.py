@@ -62,6 +62,7 @@ def test_energy_of_a_charged_capacitor():
     assert energy["V1"] == pytest.approx(-energy["C1"] - energy["R1"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_population_is_a_loop_and_reverse_is_forward():
     """Over resistors and constant sources at once; gradients of all against differences."""
     rs, vs = np.linspace(0.5e3, 2e3, 3), np.asarray([1.0, -2.0, 0.3])

@@ -31,6 +31,7 @@ def test_no_spread_repeats_one_cycle():
         nj.cycles(physics.Vteam(), WAVE, 0, quiet, key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_gradient_through_cycles():
     def loss(sigma):
         record = nj.cycles(

@@ -15,7 +15,7 @@ from neurojax.catalogue import devices
 
 ASKED = os.environ.get("NEUROJAX_GRADIENTS")
 MANY = int(ASKED) if ASKED and ASKED.isdigit() else 25
-USUALLY = ("Vteam", "Wox")
+USUALLY = ("Wox",)
 
 
 def words(found: gradient_campaign.Verdict) -> str:

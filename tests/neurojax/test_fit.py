@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 import neurojax as nj
 import physics
@@ -98,7 +99,7 @@ def test_jacobian_against_differences(fitted):
         assert np.median(np.abs(central[0] - jacobian[0, :, k])) < 2e-3 * scale
 
 
-@pytest.mark.parametrize("stage", ["Islands", "State"])
+@pytest.mark.parametrize("stage", [pytest.param("Islands", marks=pytest.mark.slow), "State"])
 def test_killed_search_resumes_where_it_was(trace, tmp_path, monkeypatch, stage):
     path = tmp_path / "search.npz"
     options = dict(free=("r_on", "r_off"), key=KEY, n_starts=2, screen=6, generations=4, use_current=False)
@@ -213,7 +214,7 @@ def test_ranking_prefers_the_model_behind_the_data(trace):
     assert "Resistor" in repr(table)
 
 
-@pytest.mark.slow  # diffrax compiles for long
+@rarely  # diffrax compiles for more than a minute
 def test_the_same_fit_by_a_solver_of_diffrax():
     """Both solvers keep to their tolerance, so the minima differ by far less than the noise."""
     options = dict(free=("i_0", "g_0"), n_starts=1, progress=False)

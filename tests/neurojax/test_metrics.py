@@ -122,6 +122,7 @@ def test_transfer_curves_are_drawn_over_the_gate():
         np.testing.assert_array_equal(line.get_ydata(), np.asarray(record.i)[:, 1])
 
 
+@pytest.mark.slow
 def test_data_sheet_of_a_neuron_and_on_the_command_line(tmp_path):
     sheet = nj.characterise(physics.AndThreshold(), pulses=4)
     assert sheet.role == "neuron"

@@ -100,6 +100,7 @@ def test_stuck_devices_rest_whatever_is_done():
     np.testing.assert_array_equal(record.x.w[:2, 0], [1.0, 0.0])
 
 
+@pytest.mark.slow
 def test_wear_slows_a_device_after_its_cycles():
     device = Worn(physics.Vteam(), ("w",), cycles=10.0)
     wave = nj.triangle(0.6, -0.6, 1e-6).repeat(30)

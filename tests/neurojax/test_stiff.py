@@ -207,6 +207,7 @@ def test_algebraic_unknowns_by_a_singular_mass_matrix():
     np.testing.assert_allclose(found[:, 1], (np.where(ts <= 1, ts, -0.5) - charge) / r, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_through_algebraic_unknowns():
     """Adjoint, forward mode and differences, to resistor, capacitor, diode, voltages and knots."""
     drive = wave((0.0, 0.0), (0.7, 1.5), (2.0, 0.2), samples=[0.3, 0.9, 1.9])
@@ -228,7 +229,7 @@ def test_gradients_through_algebraic_unknowns():
     assert float(forward) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-6)
 
 
-@pytest.mark.parametrize("lanes", [1, 2 * _blocks.BLOCK + 1])
+@pytest.mark.parametrize("lanes", [1, pytest.param(2 * _blocks.BLOCK + 1, marks=pytest.mark.slow)])
 def test_pages_that_are_turned_change_nothing(lanes):
     """Neither the states nor the gradient, which steps through lost pages again, by notes; one block and three."""
     drive = wave((0.0, 0.0), (1.0, 1.0), (1.0, -0.5), (4.0, 0.5), samples=np.linspace(0, 4, 50))
@@ -251,7 +252,10 @@ def bent(member, y, v):
     return speed * jnp.sinh(gain * v[None] - y**3)
 
 
-@pytest.mark.parametrize("case", ["one state", "two states", "algebraic"])
+ROWS = ["one state", *(pytest.param(name, marks=pytest.mark.slow) for name in ("two states", "algebraic"))]
+
+
+@pytest.mark.parametrize("case", ROWS)
 def test_derivatives_by_rows_are_those_of_jax(case, monkeypatch):
     """Where the rate is linearised to rows, along members (shared and not), voltages and starts."""
     equations, axes, member, n = {

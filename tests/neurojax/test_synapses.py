@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 import neurojax as nj
 import physics
@@ -320,7 +321,7 @@ def test_gradient_of_a_bank():
         assert exact == pytest.approx(differences, rel=1e-4), k
 
 
-@pytest.mark.slow
+@rarely
 def test_more_memories_make_finer_weights():
     """Of cells that differ: the largest step over the range falls with their number."""
     rng = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from physics.quantity import Param, quantity, state_variable
 ELEMENTS = sorted(set(nj.devices(elements=True)) - set(nj.devices()))
 
 
-@pytest.mark.parametrize("name", others_slow(nj.devices()))
+@pytest.mark.parametrize("name", others_slow(nj.devices(), dear=True))
 def test_every_device_keeps_the_contract(name):
     check_device(nj.device_named(name), draws=100)
 
