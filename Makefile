@@ -29,6 +29,7 @@ bench: .venv/ready
 	$(BIN)/neurojax bench engine
 	$(BIN)/neurojax bench fit
 	$(BIN)/neurojax bench export
+	$(BIN)/neurojax bench circuits
 
 lint: .venv/ready
 	$(BIN)/ruff check .
