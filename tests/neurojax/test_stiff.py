@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 from neurojax import _adjoint, _blocks, _lanes, stiff
 from neurojax._rodas import interpolate, rodas4, slopes
@@ -282,7 +283,7 @@ def test_derivatives_by_rows_are_those_of_jax(case, monkeypatch):
         np.testing.assert_allclose(c, a, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.slow  # a minute of compilation
+@rarely  # a minute of compilation
 def test_second_derivatives_of_many_lanes():
     """Forward mode over either mode, where the rate is linearised to rows."""
     drive = wave((0.0, 0.0), (0.7, 1.5), samples=[0.3, 0.7])

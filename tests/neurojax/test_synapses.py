@@ -305,7 +305,7 @@ def test_two_phase_change_cells():
     assert np.all(np.diff(np.asarray(order.energy)) > 0)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_a_bank():
     """Through SET pulses on both cells, in amplitude and thermal resistance."""
     pair = synapses.differential_pair(refresh_pulses=0)
@@ -335,7 +335,7 @@ def test_more_memories_make_finer_weights():
     assert found[0] > 2 * found[1] > 4 * found[2]
 
 
-@pytest.mark.slow
+@rarely
 def test_counter_of_selection():
     """One memory an event, in turn; of the depressions every second is carried out."""
     bank = synapses.multi_memristive(4, depress_every=2, counter=2)

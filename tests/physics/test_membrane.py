@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import RARELY
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
@@ -138,8 +139,9 @@ def test_spikes_of_the_axon():
     np.testing.assert_allclose([1e3 * v[5].max(), 1e3 * v[5].min()], [40.267, -75.078], atol=2e-3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("gradient", ["forward", "reverse"])
+@pytest.mark.parametrize(
+    "gradient", [pytest.param("forward", marks=pytest.mark.slow), pytest.param("reverse", marks=RARELY)]
+)
 def test_first_spike_and_its_slope_along_a_conductance(gradient):
     """Against the difference of members beside it, of the same run."""
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from oracle import integrate, ramp
 from scipy.integrate import solve_ivp
 
@@ -205,7 +206,7 @@ def test_branches_of_a_measured_film(shared_data):
         assert float(kelvin[int(np.argmin(np.diff(log)))]) == pytest.approx(expected, abs=2.0)
 
 
-@pytest.mark.slow
+@rarely  # `test_device_neurons.py` asks the same of the ready circuit
 def test_window_of_oscillation_of_a_measured_film(shared_data):
     """A current beside 4.5 pF at the measured ambient of 314.4 K: on and off at the right ones of 17 currents.
 
