@@ -380,19 +380,20 @@ def spikes_of_draws(name, n, rtol):
     make, duration, node, level, v0, env = DRAWS[name]
     ts = np.linspace(0.0, duration, 2001)
     circuit = drawn(make(), n)
-    record = circuit.transient(duration, ts=ts, v0=v0, env=env, rtol=rtol, atol=1e-2 * rtol, throw=False, **OPTIONS)
+    # A spike of the neuristor takes 400 steps, and some thousands at 1e-9.
+    how = OPTIONS | dict(rtol=rtol, atol=1e-2 * rtol, throw=False, max_steps=2**20)
+    record = circuit.transient(duration, ts=ts, v0=v0, env=env, **how)
     return np.asarray(record.ok), [crossings(ts, v, level) for v in np.asarray(record.v[node])]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWS)
 def test_random_circuits(name):
-    """Members that say ok have the spikes of a tight run; a Mott neuristor that bursts may run out of steps in that."""
+    """Every member gets to the end, and has the spikes of a tight run."""
     ok, found = spikes_of_draws(name, 10, 1e-6)
     sure, exact = spikes_of_draws(name, 10, 1e-9)
-    both = np.flatnonzero(ok & sure)
-    assert ok.all() and both.size >= 6
-    assert [found[k].size for k in both] == [exact[k].size for k in both]
-    assert any(found[k].size for k in both)
-    for k in both:
+    assert ok.all() and sure.all()
+    assert [a.size for a in found] == [a.size for a in exact]
+    assert any(a.size for a in found)
+    for k in range(10):
         assert found[k].size == 0 or found[k][0] == pytest.approx(exact[k][0], rel=0.01)
