@@ -248,6 +248,28 @@ def test_relaxation_time_is_fitted_through_the_circuit(diffusive):
     assert np.abs(z).max() < 1e-4
 
 
+@pytest.mark.slow
+def test_gradient_of_the_final_weight_in_every_parameter():
+    """Of all 27 numbers of both devices, as elasticities: 1e-4 of each, or of a hundredth of the largest."""
+    synapse = synapses.diffusive_synapse()
+    known = synapse.circuit.parameters()
+    names = [n for n, p in known.items() if float(p.value) != 0]
+    start = jnp.asarray([float(known[n].value) for n in names])
+
+    def weight(z):
+        values = {n: start[k] * (1 + z[k]) for k, n in enumerate(names)}
+        how = {"samples": 1, "rtol": 1e-10, "atol": 1e-13}
+        return 1e6 * synapse.replace(values).respond([0.0], [10 * MS], **how).final
+
+    fast, zero, eye = jax.jit(weight), jnp.zeros(len(names)), jnp.eye(len(names))
+    slope, off = np.asarray(jax.jit(jax.jacfwd(weight))(zero)), np.full(len(names), np.inf)
+    for h in (1e-4, 1e-5):
+        f = np.asarray([[float(fast(m * h * e)) for e in eye] for m in (-2, -1, 1, 2)])
+        off = np.minimum(off, np.abs((8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h) - slope))
+    assert np.isfinite(slope).all() and (np.abs(slope) > 0.1).sum() > 10
+    assert np.all(off < 1e-4 * np.maximum(np.abs(slope), 1e-2 * np.abs(slope).max()))
+
+
 # Memories behind a transistor or a selector.
 
 
