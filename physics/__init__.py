@@ -13,6 +13,7 @@ from physics.device import AbstractDevice as AbstractDevice
 from physics.device import AbstractLangevin as AbstractLangevin
 from physics.device import AbstractNoisyCurrent as AbstractNoisyCurrent
 from physics.device import AbstractReactive as AbstractReactive
+from physics.device import AbstractStateless as AbstractStateless
 from physics.device import Environment as Environment
 from physics.device import Sweep as Sweep
 from physics.diffusive import AgDiffusive as AgDiffusive

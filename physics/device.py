@@ -161,6 +161,20 @@ class AbstractReactive(AbstractDevice):
         """Charge on each port terminal (C)."""
 
 
+class AbstractStateless(AbstractDevice):
+    """Remembers nothing: current and charge follow from the voltages of the moment."""
+
+    def init(self, env: Environment) -> tuple[()]:
+        """No state, whatever `env`."""
+        del env
+        return ()
+
+    def rate(self, x: X, v: Volts, env: Environment) -> tuple[()]:
+        """Of no state; no use of `x`, `v` and `env`."""
+        del x, v, env
+        return ()
+
+
 class AbstractLangevin(AbstractDevice):
     """Fluctuates. One path is dx = drift dt + diffusion dW (Ito); `rate` is the mean of many.
 

@@ -6,13 +6,13 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physics.conduction import ekv_channel
-from physics.device import AbstractDevice, AbstractReactive, Amps, Environment, Sweep, Volts
+from physics.device import AbstractDevice, AbstractReactive, AbstractStateless, Amps, Environment, Sweep, Volts
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
 from physics.smooth import limexp
 
 
-class Resistor(AbstractDevice):
+class Resistor(AbstractStateless):
     """i = v / R (Ohm's law)."""
 
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
@@ -21,20 +21,12 @@ class Resistor(AbstractDevice):
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
     resistance: Param = quantity(1e3, "ohm", (1e-3, 1e12), scale="log", doc="resistance", source="chosen")
 
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
-
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
         return v / self.resistance
 
 
-class CurrentLimiter(AbstractDevice):
+class CurrentLimiter(AbstractStateless):
     """i = I_c u / sqrt(1 + u^2), u = v/V_c: a resistor V_c/I_c that lets no more than I_c pass, to either side.
 
     The compliance of a source meter, or a transistor in saturation, in series with what it protects. Chosen form:
@@ -48,21 +40,13 @@ class CurrentLimiter(AbstractDevice):
     compliance: Param = quantity(1e-4, "A", (1e-12, 1.0), scale="log", doc="largest current", source="chosen")
     v_corner: Param = quantity(0.01, "V", (1e-3, 1.0), scale="log", doc="V_c, where it sets in", source="chosen")
 
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
-
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
         u = v / self.v_corner
         return self.compliance * u / jnp.sqrt(1 + u * u)
 
 
-class Capacitor(AbstractReactive):
+class Capacitor(AbstractStateless, AbstractReactive):
     """q = C v, i = dq/dt."""
 
     terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
@@ -70,14 +54,6 @@ class Capacitor(AbstractReactive):
     doi: ClassVar[str] = "textbook"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1.0)
     capacitance: Param = quantity(1e-12, "F", (1e-18, 1e-3), scale="log", doc="capacitance", source="chosen")
-
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
 
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
@@ -120,7 +96,7 @@ class Inductor(AbstractDevice):
         return self.i_scale * x.current
 
 
-class Diode(AbstractDevice):
+class Diode(AbstractStateless):
     """i = I_s (exp(v / n U_T) - 1) + g_min v, U_T = k_B T / q.
 
     Shockley, Bell Syst. Tech. J. 28, 435 (1949), 10.1002/j.1538-7305.1949.tb03645.x; g_min as in SPICE.
@@ -134,20 +110,12 @@ class Diode(AbstractDevice):
     n: Param = quantity(1.0, "1", (0.5, 5.0), doc="ideality", source="SPICE default")
     g_min: Param = quantity(1e-12, "S", (1e-18, 1e-6), scale="log", doc="leak", source="SPICE default", free=False)
 
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
-
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x
         return self.i_s * (limexp(v / (self.n * thermal_voltage(env.temperature))) - 1) + self.g_min * v
 
 
-class Mosfet(AbstractDevice):
+class Mosfet(AbstractStateless):
     """I_D = 2 n beta U_T^2 [L(v_P) - L(v_P - V_D)], v_P = (V_G - V_T)/n, L = ln^2(1 + exp(v/2U_T)).
 
     n-channel, source-referred EKV without channel-length modulation; no gate current at DC.
@@ -161,14 +129,6 @@ class Mosfet(AbstractDevice):
     v_t: Param = quantity(0.45, "V", (-2.0, 3.0), doc="threshold voltage", source="chosen")
     n: Param = quantity(1.3, "1", (1.0, 2.5), doc="slope factor", source="EKV")
     beta: Param = quantity(2e-4, "A/V2", (1e-9, 1.0), scale="log", doc="mu C_ox W/L", source="chosen")
-
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
 
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x

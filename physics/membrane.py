@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import constants
-from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts, X
+from physics.device import AbstractDevice, AbstractStateless, Amps, Environment, Sweep, Volts, X
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity, state_variable
 from physics.smooth import limexp, softplus
@@ -195,7 +195,7 @@ class PotassiumChannel(AbstractGated):
         return self.area * self.g_bar * squared * squared * (v - self.e_rev)
 
 
-class LeakChannel(AbstractChannel):
+class LeakChannel(AbstractStateless, AbstractChannel):
     """i = A g_bar (V - E): a conductance behind a battery.
 
     A. L. Hodgkin and A. F. Huxley, J. Physiol. 117, 500 (1952), 10.1113/jphysiol.1952.sp004764.
@@ -204,14 +204,6 @@ class LeakChannel(AbstractChannel):
     doi: ClassVar[str] = HODGKIN_HUXLEY
     g_bar: Param = _density(3.0, source=HODGKIN_HUXLEY)
     e_rev: Param = _battery(-54.387e-3, source=_HH)
-
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
 
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics.conduction import sinh_law
-from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
+from physics.device import AbstractDevice, AbstractStateless, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity, state_variable
 
 Real = Float[Array, "..."]
 
 
-class Switch(AbstractDevice):
+class Switch(AbstractStateless):
     """i = v g,  ln g = s ln(1/r_on) + (1 - s) ln(1/r_off),  s = 1/(1 + exp(-(v_c - v_th)/v_w)).
 
     Closed where the control is more than a few v_w above v_th; the control takes no current. As the voltage-controlled
@@ -30,14 +30,6 @@ class Switch(AbstractDevice):
     v_th: Param = quantity(0.5, "V", (-5.0, 5.0), doc="control at which it switches", source="chosen")
     v_w: Param = quantity(0.02, "V", (1e-3, 1.0), scale="log", doc="width of the transition", source="chosen")
 
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
-
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env
         closed = jax.nn.sigmoid((v[0] - self.v_th) / self.v_w)
@@ -45,7 +37,7 @@ class Switch(AbstractDevice):
         return jnp.stack([jnp.zeros_like(i), i])
 
 
-class Selector(AbstractDevice):
+class Selector(AbstractStateless):
     """i = i_0 sinh(v/v_0).
 
     An exponential selector, such as a tunnel barrier or mixed ionic-electronic conductor: at half the voltage it
@@ -58,14 +50,6 @@ class Selector(AbstractDevice):
     sweep: ClassVar[Sweep] = Sweep(1.5, -1.5, 1e-3)
     i_0: Param = quantity(1e-11, "A", (1e-18, 1e-3), scale="log", doc="current scale", source="chosen")
     v_0: Param = quantity(0.1, "V", (0.03, 1.0), scale="log", doc="voltage for e times the current", source="chosen")
-
-    def init(self, env: Environment):
-        del env
-        return ()
-
-    def rate(self, x, v: Volts, env: Environment):
-        del x, v, env
-        return ()
 
     def current(self, x, v: Volts, env: Environment) -> Amps:
         del x, env

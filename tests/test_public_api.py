@@ -13,8 +13,14 @@ import physics
 OF_EVERY_LONG_CALL = {"max_iterations", "progress"}
 
 
+HOMES = (
+    (physics, "physics"), (neurojax, ""), (neurojax.testing, "neurojax.testing"), (learning, ""),
+    (neurojax.neurons, "neurojax.neurons"), (neurojax.synapses, "neurojax.synapses"),
+)  # fmt: skip
+
+
 def exported():
-    for package, home in ((physics, "physics"), (neurojax, ""), (neurojax.testing, "neurojax.testing"), (learning, "")):
+    for package, home in HOMES:
         for name, value in vars(package).items():
             module = getattr(value, "__module__", "")
             ours = module.split(".")[0] in ("physics", "neurojax", "learning") and module.startswith(home)

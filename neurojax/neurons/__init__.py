@@ -1,10 +1,11 @@
-"""Neurons that are circuits of devices: what spikes is their physics.
+"""Neurons, from circuits of devices whose physics spikes to the abstract ones of networks.
 
-    neuron = nj.neurons.mott_neuristor()
+    neuron = nj.neurons.mott_neuristor()                       a circuit; `nj.spike_times` tells when it spikes
     record = neuron.replace({"Vin": nj.pulse(0.5, 20e-6, rest=40e-6)}).transient()
-    nj.spike_times(neuron, "out", 0.5, 10, 60e-6)
+    nj.neurons.PhaseChangeNeuron()                             a device that sums up pulses and is reset
+    nj.neurons.spike_times(nj.neurons.LIF(), 2e-9, 3)          an abstract one, by steps or by exact events
 
-Every value is a parameter of the circuit, so that it is fitted, spread and differentiated like any other.
+Every value is a parameter, so that it is fitted, spread and differentiated like any other.
 """
 
 from neurojax.neurons.accumulating import Response as Response

@@ -61,7 +61,7 @@ class AdEx(AbstractIntegrateAndFire):
         return self.State(v, jnp.zeros_like(v))
 
     def voltage(self, state: State) -> Real:
-        """V (V)."""
+        """V (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:

@@ -1,20 +1,19 @@
 """The neuron of Wang: a diffusive memristor beside a membrane capacitor fires when its silver bridges the gap."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax._made import made
-from neurojax._sources import DC
 from neurojax.circuit import Circuit
+from neurojax.instrument import Instrument
 from neurojax.simulate import simulate
 from neurojax.waveform import Waveform, constant, pulse
-from physics.device import AbstractDevice, AbstractLangevin, Amps, Environment, Sweep, Volts
+from physics.device import AbstractDevice
 from physics.diffusive import AgDiffusive
 from physics.elements import Capacitor, Resistor
-from physics.quantity import Param, quantity
 
 
 def diffusive_neuron(
@@ -44,42 +43,12 @@ def diffusive_neuron(
     """
     wave = pulse(2.0, 1e-4, rise=1e-8, rest=3e-3) if v_in is None else v_in
     return Circuit(
-        Vin=(wave if isinstance(wave, Waveform) else made(DC, wave), "in", "gnd"),
+        Vin=(wave, "in", "gnd"),
         Rs=(made(Resistor, r_s), "in", "mem"),
         Cm=(made(Capacitor, c_m), "mem", "gnd"),
         M1=(AgDiffusive() if device is None else device, "mem", "out"),
         Rout=(made(Resistor, r_out), "out", "gnd"),
     )
-
-
-class _Divided(AbstractLangevin):
-    """An ohmic Langevin device behind a resistance: V = V_in/(1 + R_s G(x))."""
-
-    terminals: ClassVar[tuple[str, ...]] = ("top", "bottom")
-    sweep: ClassVar[Sweep] = AgDiffusive.sweep
-    device: AgDiffusive
-    r_s: Param = quantity(1e6, "ohm", (1.0, 1e12), scale="log", doc="R_s", source="chosen")
-
-    def init(self, env: Environment) -> Any:
-        return self.device.init(env)
-
-    def rate(self, x: Any, v: Volts, env: Environment) -> Any:
-        return self.device.rate(x, self._inner(x, v, env), env)
-
-    def drift(self, x: Any, v: Volts, env: Environment) -> Any:
-        return self.device.drift(x, self._inner(x, v, env), env)
-
-    def diffusion(self, x: Any, v: Volts, env: Environment) -> Any:
-        return self.device.diffusion(x, self._inner(x, v, env), env)
-
-    def time_step(self, env: Environment) -> Array:
-        return self.device.time_step(env)
-
-    def current(self, x: Any, v: Volts, env: Environment) -> Amps:
-        return self.device.current(x, self._inner(x, v, env), env)
-
-    def _inner(self, x: Any, v: Volts, env: Environment) -> Volts:
-        return v / (1 + self.r_s * self.device.current(x, jnp.ones_like(v), env))
 
 
 def stochastic_delays(
@@ -111,8 +80,9 @@ def stochastic_delays(
     if v == 0:
         raise ValueError("v = 0 V: nothing fires without an input; give a voltage, for instance 2.0.")
     ts = np.linspace(0.0, duration, samples + 1)
-    cell = _Divided(AgDiffusive() if device is None else device, jnp.asarray(r_s, jnp.result_type(float)))
-    record = simulate(cell, constant(v, duration), ts=ts, key=keys, dt=dt, gradient="forward", progress=False)
+    cell = AgDiffusive() if device is None else device
+    behind: Any = dict(instrument=Instrument(series_resistance=r_s), key=keys, dt=dt)
+    record = simulate(cell, constant(v, duration), ts=ts, gradient="forward", progress=False, **behind)
     over = record.i / v >= 0.5 / r_s
     first = jnp.asarray(ts, record.t.dtype)[jnp.argmax(over, axis=1)]
     return jnp.where(jnp.any(over, axis=1), first, jnp.inf)

@@ -54,7 +54,7 @@ class Izhikevich(AbstractIntegrateAndFire):
         return self.State(v, b * v)
 
     def voltage(self, state: State) -> Real:
-        """v (V)."""
+        """v (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:

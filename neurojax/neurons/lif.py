@@ -74,7 +74,7 @@ class LIF(AbstractIntegrateAndFire):
         return self.State(v, jnp.zeros_like(v))
 
     def voltage(self, state: State) -> Real:
-        """V (V)."""
+        """V (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:
@@ -152,7 +152,7 @@ class ALIF(AbstractIntegrateAndFire):
         return self.State(v, jnp.zeros_like(v), jnp.zeros_like(v))
 
     def voltage(self, state: State) -> Real:
-        """V (V)."""
+        """V (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:

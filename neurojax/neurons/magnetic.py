@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from neurojax.neurons.accumulating import AbstractAccumulator
-from neurojax.neurons.solved import AbstractSolved
+from neurojax.neurons.solved import AbstractSolved, slot_knots
 from neurojax.simulate import simulate
 from neurojax.waveform import Waveform
 from physics.domain_wall import DomainWall
@@ -101,7 +101,7 @@ class DomainWallNeuron(AbstractSolved):
         return _pushed(self, self.q_fire + jnp.zeros_like(z), self._pulse(self.v_reset, self.w_reset))
 
     def potential(self, x: State) -> State:
-        """x/q_fire."""
+        """x/q_fire, 1 where the wall is under the junction."""
         return x / self.q_fire
 
     def span(self, resets: State) -> tuple[Real, Real]:
@@ -109,7 +109,7 @@ class DomainWallNeuron(AbstractSolved):
         return jnp.minimum(jnp.min(resets), 0.0) - 0.01, self.q_fire * jnp.ones_like(jnp.max(resets))
 
     def _pulse(self, height: Real, width: Real) -> Waveform:
-        t = jnp.cumsum(jnp.stack([jnp.zeros_like(width), self.edge, width, self.edge, self.rest]))
+        t = slot_knots(width, self.edge, self.rest)
         shape = jnp.asarray([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]], t.dtype)
         return Waveform(t, height * shape)
 

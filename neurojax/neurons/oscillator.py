@@ -1,7 +1,6 @@
 """The simplest circuit that spikes: a threshold switch beside a capacitor behind a resistor."""
 
 from neurojax._made import made
-from neurojax._sources import DC
 from neurojax.circuit import Circuit
 from neurojax.waveform import Waveform
 from physics.device import AbstractDevice
@@ -18,7 +17,7 @@ def relaxation_oscillator(device: AbstractDevice, v: float | Waveform, r: float,
         device: two terminals. v: supply (V). r: ohm. c: F.
     """
     return Circuit(
-        V1=(v if isinstance(v, Waveform) else made(DC, v), "in", "gnd"),
+        V1=(v, "in", "gnd"),
         R1=(made(Resistor, r), "in", "out"),
         C1=(made(Capacitor, c), "out", "gnd"),
         M1=(device, "out", "gnd"),

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from neurojax.instrument import Instrument
 from neurojax.members import member_axes
-from neurojax.neurons.solved import AbstractSolved
+from neurojax.neurons.solved import AbstractSolved, slot_knots
 from neurojax.record import Record
 from neurojax.simulate import simulate
 from neurojax.waveform import Waveform
@@ -108,7 +108,7 @@ class PhaseChangeNeuron(AbstractSolved):
 
     def _pulse(self, height: Real, width: Real) -> tuple[Waveform, Array]:
         """The waveform of a slot, and when it is sampled."""
-        t = jnp.cumsum(jnp.stack([jnp.zeros_like(width), self.edge, width, self.edge, self.rest]))
+        t = slot_knots(width, self.edge, self.rest)
         ts = jnp.concatenate([jnp.linspace(t[0], t[3], SAMPLES, dtype=t.dtype), t[-1:]])
         return Waveform(t, height * jnp.asarray([0.0, 1.0, 1.0, 0.0, 0.0], t.dtype)), ts
 

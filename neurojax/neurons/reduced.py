@@ -56,7 +56,7 @@ class Theta(AbstractIntegrateAndFire):
         return state.theta - math.pi
 
     def span(self) -> Real:
-        """pi (rad)."""
+        """pi (rad), half a turn."""
         return jnp.full_like(self.tau, math.pi)
 
     def advance(self, state: State, current: Real, dt: Seconds) -> tuple[State, Bool[Array, "..."]]:
@@ -100,7 +100,7 @@ class FitzHughNagumo(AbstractExcitable):
         return self.State(v, v - v * v * v / 3)
 
     def voltage(self, state: State) -> Real:
-        """v (1)."""
+        """v of a `state`, without a unit."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:
@@ -157,7 +157,7 @@ class MorrisLecar(AbstractExcitable):
         return self.State(v, self._open(v))
 
     def voltage(self, state: State) -> Real:
-        """V (V)."""
+        """V (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:
@@ -173,5 +173,5 @@ class MorrisLecar(AbstractExcitable):
         return state.v - self.v_spike
 
     def span(self) -> Real:
-        """v_span (V)."""
+        """v_span (V), chosen for the surrogate."""
         return self.v_span

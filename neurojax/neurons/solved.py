@@ -141,6 +141,15 @@ class Tabulated(AbstractAccumulator):
         return eqx.tree_at(lambda t: t.neuron, of_table, member_axes(self.neuron), is_leaf=lambda a: a is None)
 
 
+def slot_knots(width: Real, edge: Real, rest: Real) -> Float[Array, " 5"]:
+    """Knots (s) of a slot: a trapezoid and a pause.
+
+    Args:
+        width: of its flat top (s). edge: s. rest: s.
+    """
+    return jnp.cumsum(jnp.stack([jnp.zeros_like(width), edge, width, edge, rest]))
+
+
 def _tables(neuron: AbstractSolved, heights: Array, n: int, size: int | None) -> Tabulated:
     """The neuron with n nodes of its state and its resets, all of them and all members side by side."""
     members = 1 if size is None else size

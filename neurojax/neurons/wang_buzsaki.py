@@ -53,7 +53,7 @@ class WangBuzsaki(AbstractExcitable):
         return self.State(v, a_h / (a_h + b_h), a_n / (a_n + b_n))
 
     def voltage(self, state: State) -> Real:
-        """V (V)."""
+        """V (V) of a `state`."""
         return state.v
 
     def rate(self, state: State, current: Real) -> State:
@@ -71,7 +71,7 @@ class WangBuzsaki(AbstractExcitable):
         return state.v - self.v_spike
 
     def span(self) -> Real:
-        """v_span (V)."""
+        """v_span (V), chosen for the surrogate."""
         return self.v_span
 
 

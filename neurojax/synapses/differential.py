@@ -22,7 +22,8 @@ class DifferentialPair(AbstractBank):
     """w = G+ - G-: potentiation is a SET pulse on G+, depression a SET pulse on G-, which crystallises bit by bit.
 
     As RESET is abrupt and costs most, it is left to a refresh: once a conductance has passed `g_top`, both cells are
-    melted, and the one that w calls for gets SET pulses until it has its w again, `refresh_pulses` at most.
+    melted, and the one that w calls for gets SET pulses until w is there again, to within a step; `refresh_pulses` at
+    most.
 
     M. Suri et al., IEDM 2011, 4.4.1 (10.1109/IEDM.2011.6131488); O. Bichler et al., IEEE Trans. Electron Devices 59,
     2206 (2012), 10.1109/TED.2012.2197951.
