@@ -19,6 +19,12 @@ jax.config.update("jax_compilation_cache_dir", _cache)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def pytest_sessionstart():
+    """XLA reads its flags when it first computes, which modules of tests do while they are collected: neurojax comes
+    before them, and not before this hook, or its annotations would go unchecked."""
+    import neurojax  # noqa: F401
+
+
 @pytest.fixture
 def shared_data():
     """The folder of measured traces beside the checkout; tests that need it skip where it is absent."""
