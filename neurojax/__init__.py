@@ -11,6 +11,7 @@ if not hasattr(_physics, "AbstractDevice"):
         "A file or folder of yours named `physics` shadows it: rename it, or run from another folder."
     )
 
+from neurojax import crossbar as crossbar
 from neurojax import metrics as metrics
 from neurojax import neurons as neurons
 from neurojax import synapses as synapses
@@ -28,6 +29,8 @@ from neurojax.circuit import Circuit as Circuit
 from neurojax.circuit_record import CircuitRecord as CircuitRecord
 from neurojax.compare import Ranking as Ranking
 from neurojax.compare import compare as compare
+from neurojax.crossbar import Crossbar as Crossbar
+from neurojax.crossbar import Wires as Wires
 from neurojax.csvfile import read_csv as read_csv
 from neurojax.csvfile import read_ramps as read_ramps
 from neurojax.cycles import cycles as cycles

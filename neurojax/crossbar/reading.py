@@ -1,0 +1,87 @@
+"""What a reading of a crossbar found: voltages of all nodes, currents of all branches, power."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from neurojax.crossbar._solve import turned
+
+
+class Reading(eqx.Module):
+    """Voltages and currents of an array (n, m) for one input or a batch of them, (...).
+
+    Attributes:
+        i: out of each column into what holds it (A), both ends together, (..., m).
+        i_rows: from the sources into each row (A), both ends together, (..., n).
+        power: taken from all sources (W), (...,).
+        iterations: of conjugate gradients, all inputs together. residual: what was left, relative, (...,).
+        ok: whether each input converged, (...,).
+    """
+
+    i: Float[Array, "*batch m"]
+    i_rows: Float[Array, "*batch n"]
+    power: Float[Array, "*batch"]
+    iterations: Int[Array, ""]
+    residual: Float[Array, "*batch"]
+    ok: Bool[Array, "*batch"]
+    _r: Array
+    _c: Array
+    _cell: Array
+    _along: tuple[Array, Array]
+    _ends: tuple[Array, Array, Array, Array]
+    _batch: tuple[int, ...] = eqx.field(static=True)
+
+    def _outward(self, x: Array) -> Array:
+        """(n, batch, m) as (..., n, m)."""
+        x = jnp.swapaxes(x, 0, 1)
+        return x.reshape(*self._batch, *x.shape[1:])
+
+    @property
+    def v_rows(self) -> Float[Array, "*batch n m"]:
+        """Voltage of each cell's row node (V)."""
+        return self._outward(turned(self._r))
+
+    @property
+    def v_columns(self) -> Float[Array, "*batch n m"]:
+        """Voltage of each cell's column node (V)."""
+        return self._outward(self._c)
+
+    @property
+    def v_cells(self) -> Float[Array, "*batch n m"]:
+        """Voltage across each cell, from row to column (V)."""
+        return self.v_rows - self.v_columns
+
+    @property
+    def i_cells(self) -> Float[Array, "*batch n m"]:
+        """Current through each cell, from row to column (A)."""
+        return self._outward(self._cell)
+
+    @property
+    def i_along_rows(self) -> Float[Array, "*batch n m-1"]:
+        """Current in each segment of a row, to the right (A)."""
+        return self._outward(turned(self._along[0]))
+
+    @property
+    def i_along_columns(self) -> Float[Array, "*batch n-1 m"]:
+        """Current in each segment of a column, downwards (A)."""
+        return self._outward(self._along[1])
+
+    @property
+    def i_left(self) -> Float[Array, "*batch n"]:
+        """From the left ends into the rows (A)."""
+        return self._ends[0].reshape(*self._batch, -1)
+
+    @property
+    def i_right(self) -> Float[Array, "*batch n"]:
+        """From the right ends into the rows (A)."""
+        return self._ends[1].reshape(*self._batch, -1)
+
+    @property
+    def i_top(self) -> Float[Array, "*batch m"]:
+        """Out of the columns at their top ends (A)."""
+        return self._ends[2].reshape(*self._batch, -1)
+
+    @property
+    def i_bottom(self) -> Float[Array, "*batch m"]:
+        """Out of the columns at their bottom ends (A)."""
+        return self._ends[3].reshape(*self._batch, -1)
