@@ -59,6 +59,9 @@ from neurojax.reading import read_noise as read_noise
 from neurojax.record import Record as Record
 from neurojax.repeats import mean_ramp as mean_ramp
 from neurojax.repeats import mean_repeats as mean_repeats
+from neurojax.response import Response as Response
+from neurojax.response import fit_response as fit_response
+from neurojax.response import read_response as read_response
 from neurojax.simulate import simulate as simulate
 from neurojax.spikes import spike_times as spike_times
 from neurojax.spread import Empirical as Empirical
