@@ -11,6 +11,7 @@ if not hasattr(_physics, "AbstractDevice"):
         "A file or folder of yours named `physics` shadows it: rename it, or run from another folder."
     )
 
+from neurojax import converters as converters
 from neurojax import crossbar as crossbar
 from neurojax import metrics as metrics
 from neurojax import neurons as neurons

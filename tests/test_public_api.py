@@ -16,7 +16,7 @@ OF_EVERY_LONG_CALL = {"max_iterations", "progress"}
 HOMES = (
     (physics, "physics"), (neurojax, ""), (neurojax.testing, "neurojax.testing"), (learning, ""),
     (neurojax.neurons, "neurojax.neurons"), (neurojax.synapses, "neurojax.synapses"),
-    (neurojax.crossbar, "neurojax.crossbar"),
+    (neurojax.crossbar, "neurojax.crossbar"), (neurojax.converters, "neurojax.converters"),
 )  # fmt: skip
 
 
