@@ -15,6 +15,7 @@ from neurojax import converters as converters
 from neurojax import crossbar as crossbar
 from neurojax import metrics as metrics
 from neurojax import neurons as neurons
+from neurojax import programming as programming
 from neurojax import synapses as synapses
 from neurojax._cable_record import CableRecord as CableRecord
 from neurojax._sources import DC as DC
@@ -43,6 +44,7 @@ from neurojax.errors import CircuitError as CircuitError
 from neurojax.errors import DataError as DataError
 from neurojax.errors import FitError as FitError
 from neurojax.errors import NeurojaxError as NeurojaxError
+from neurojax.errors import ProgrammingError as ProgrammingError
 from neurojax.errors import SimulationError as SimulationError
 from neurojax.export import export as export
 from neurojax.export import to_spice as to_spice

@@ -74,7 +74,10 @@ def solve(
 
         solution = stiff.Solution(*jax.vmap(one, in_axes=(axes, own, 1))(members, e, y0))
     else:
-        how = stiff.control(lanes, y0.shape[0], max_steps, booked=gradient == "reverse")
+        booked = gradient == "reverse"
+        # A step of a circuit is dear, and thousands are usual: longer pages, so that few are taken twice.
+        page, longest = (stiff.LONG_PAGE, 2**13) if booked else (stiff.PAGE, 2**10)
+        how = stiff.control(lanes, y0.shape[0], max_steps, page, booked, longest)
         integrate = stiff.integrate if gradient == "forward" else _adjoint.integrate
         solution = integrate(equations, members, axes, _drive(t, e, ts, lanes), y0, exact[0], exact[1], how)
     seen = readings(net, charts, single, equations, mass, members, axes, _at_samples(t, e, ts), solution.y)

@@ -19,3 +19,7 @@ class CircuitError(NeurojaxError, ValueError):
 
 class FitError(NeurojaxError, RuntimeError):
     """A fit cannot start, or found nothing."""
+
+
+class ProgrammingError(NeurojaxError, RuntimeError):
+    """Cells did not reach what they were programmed to, or a table of pulses is not as exact as was asked."""

@@ -26,7 +26,7 @@ from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, clo
 
 MANY_LANES = 64
 """From here on the stages are written out: slower to compile, quicker to run."""
-PAGE = 2**20
+PAGE, LONG_PAGE = 2**20, 2**23
 """About how many numbers a page holds: more would only be memory to fetch."""
 
 
@@ -51,11 +51,13 @@ class Book(NamedTuple):
     ahead: Array
 
 
-def control(lanes: int, states: int, max_steps: int, page: int = PAGE, booked: bool = True) -> Control:
-    """Pages of about `page` numbers."""
+def control(
+    lanes: int, states: int, max_steps: int, page: int = PAGE, booked: bool = True, longest: int = 2**10
+) -> Control:
+    """Pages of about `page` numbers and at most `longest` rows."""
     rows = page // (blocks(lanes)[1] * (3 + 3 * states))
     # Where it is `booked`, a run of 2^16 steps keeps its lanes at the beginning of each page.
-    rows = 2 ** max(8 if booked else 6, min(10, rows.bit_length() - 1))
+    rows = 2 ** max(8 if booked else 6, min(longest.bit_length() - 1, rows.bit_length() - 1))
     return Control(max_steps, rows, lanes >= MANY_LANES)
 
 
