@@ -81,7 +81,7 @@ def _halved(nodes: np.ndarray, split: np.ndarray, worst: np.ndarray, tol: float,
         raise ProgrammingError(
             f"{what}: at {nodes[k] / FINEST:.5g} of the range the table misses by {worst[k]:.2g} of the scale, and its "
             f"intervals are as small as they get (2^-{LEVELS}); tol = {tol:g}. The device runs away there: try shorter "
-            "or lower pulses, a series resistance (instrument=...), a smaller span, or a larger tol."
+            "or lower pulses, a smaller span, or a larger tol."
         )
     return np.sort(np.concatenate([nodes, (nodes[:-1] + widths // 2)[split]]))
 

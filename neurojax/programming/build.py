@@ -144,7 +144,7 @@ class _Run:
             k = int(np.argmax((code != 0) | ~np.isfinite(after)))
             raise ProgrammingError(
                 f"{type(self.device).__name__}: the solver stopped in a pulse of {v[k]:.4g} V from {self.name} = "
-                f"{x[k]:.4g}. Try more steps (max_steps=...), lower pulses or a series resistance."
+                f"{x[k]:.4g}. Try more steps (max_steps=...) or lower pulses."
             )
         self.leftover = max(self.leftover, float(away.max()))
         return np.stack([after, energy], axis=1)

@@ -55,7 +55,7 @@ class DriftCompensation(eqx.Module):
     def factor(self, weights: Float[Array, "n m"]) -> Float[Array, "..."]:
         """alpha of a reading of the `weights` now; 1 where nothing is read."""
         now = _summed(weights, self.per_column)
-        dark = now <= 0
+        dark = now <= 2 * weights.size * jnp.sqrt(jnp.finfo(now.dtype).tiny)
         return jnp.where(dark, jnp.ones_like(now), self.reference / jnp.where(dark, jnp.ones_like(now), now))
 
     def __call__(self, weights: Float[Array, "n m"]) -> Float[Array, "n m"]:
@@ -66,7 +66,7 @@ class DriftCompensation(eqx.Module):
 
 def _summed(weights: Real, per_column: bool) -> Real:
     # Smooth where weights change their sign, far below what any reading tells.
-    size = jnp.sqrt(weights * weights + 1e-24 * jnp.max(weights * weights) + 1e-60)
+    size = jnp.sqrt(weights * weights + 1e-24 * jnp.max(weights * weights) + jnp.finfo(weights.dtype).tiny)
     return jnp.sum(size, axis=0) if per_column else jnp.sum(size)
 
 

@@ -95,13 +95,14 @@ def test_what_a_disturbed_cell_sees():
     """One row of one cell is programmed, the other gets half of every pulse: replayed by hand."""
     table = yakopcic()
     x = jnp.asarray([[0.2], [0.5]])
-    g, allowed = table.conductance(jnp.asarray([[0.45], [0.5]])), jnp.asarray([[0.05], [0.9]])
+    g, allowed = table.conductance(jnp.asarray([[0.9], [0.5]])), jnp.asarray([[0.05], [0.9]])
+    up = programming.Ramp(0.36, 0.01, 0.44)
     record = programming.write_verify(
-        table, x, g, up=UP, down=DOWN, tolerance=allowed, scheme=programming.half_voltage, throw=False
+        table, x, g, up=up, down=DOWN, tolerance=allowed, scheme=programming.half_voltage, throw=False
     )
     other, one = jnp.asarray(0.5), jax.jit(lambda x, v: table(x, v))
     for k in range(int(record.pulses[0, 0])):
-        other = one(other, jnp.asarray(0.5 * min(0.2 + 0.01 * k, 0.42)))
+        other = one(other, jnp.asarray(0.5 * min(0.36 + 0.01 * k, 0.44)))
     assert int(record.pulses[1, 0]) == 0 and float(record.x[1, 0]) == pytest.approx(float(other), abs=1e-12)
     assert float(other) > 0.5
 
@@ -114,7 +115,8 @@ def test_drop_along_wires_costs_pulses():
     lossy = programming.WithDrop(programming.isolated, part)
     record = programming.write_verify(table, x, g, up=UP, down=DOWN, tolerance=0.03, scheme=lossy)
     pulses = np.asarray(record.pulses)
-    assert np.all(np.diff(pulses, axis=1) >= 0) and pulses[0, -1] > pulses[0, 0]
+    # A ramp may pass a target by and come back, so not each cell needs more than the one before it.
+    assert np.all(pulses[0] == pulses[1]) and pulses[:, 3:].min() > pulses[:, :3].max()
     lossy = programming.WithDrop(programming.isolated, part**8)
     with pytest.raises(ProgrammingError, match="higher pulses"):
         programming.write_verify(table, x, g, up=UP, down=DOWN, tolerance=0.03, scheme=lossy)
@@ -126,7 +128,7 @@ def test_stuck_cells_are_named():
     x = x.at[1, 2].set(0.1)
     g = g.at[1, 2].set(table.conductance(jnp.asarray(0.5)))
     options = dict(up=UP, down=DOWN, tolerance=0.02, works=works, max_pulses=40)
-    with pytest.raises(ProgrammingError, match=r"1 of 16 cells .* \(1, 2\) .* after 40 pulses"):
+    with pytest.raises(ProgrammingError, match=r"1 of 16 cells .* \(1, 2\), .* after 40 pulses"):
         programming.write_verify(table, x, g, **options)
     record = programming.write_verify(table, x, g, throw=False, **options)
     assert float(record.x[1, 2]) == pytest.approx(0.1) and float(record.energy[1, 2]) == 0
@@ -157,6 +159,7 @@ def test_compiled():
     assert float(slope) == pytest.approx(float(differences), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_state_equation_and_map_agree():
     """The same loop with every pulse solved: as far apart as the map says."""
     cells = programming.device_cells(Filling(), WIDTH, rise=1e-5)
