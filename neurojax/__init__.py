@@ -13,6 +13,7 @@ if not hasattr(_physics, "AbstractDevice"):
 
 from neurojax import converters as converters
 from neurojax import crossbar as crossbar
+from neurojax import layers as layers
 from neurojax import metrics as metrics
 from neurojax import neurons as neurons
 from neurojax import programming as programming

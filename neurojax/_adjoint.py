@@ -3,10 +3,10 @@
 The forward run leaves its last page of steps, and the lanes as they were when each page was begun. Backwards, page
 by page, the seeds of the samples are spread over the steps (`_samples.spread`), and the transposes of the steps are
 applied in reverse; a page that is no longer there is stepped through once more. So the cost is one transposed step
-for each one taken, and one more run for what does not fit a page (of 256 to 1024 steps, of circuits 8192). The memory, in numbers a
-lane: 9 n + 4 for each row of a page, n^2 + 3 n + 9 for each of max_steps/rows beginnings; with one state and 2^16 steps
-6 600, or 52 kB in float64, and two bytes for each of max_steps, 131 kB. The result is the exact derivative of the
-discretised solution (step sizes are taken as fixed fractions of their segment).
+for each one taken, and one more run for what does not fit a page, of 256 to 1024 steps (of circuits 8192). The memory,
+in numbers a lane: 9 n + 4 for each row of a page, n^2 + 3 n + 9 for each of max_steps/rows beginnings; with one state
+and 2^16 steps 6 600, or 52 kB in float64, and two bytes for each of max_steps, 131 kB. The result is the exact
+derivative of the discretised solution (step sizes are taken as fixed fractions of their segment).
 
 Of more than KEPT lanes nothing is kept: they are run once more, part by part. So on a CPU the memory is bounded.
 """

@@ -1,6 +1,7 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
-    neurojax bench engine     neurojax bench fit --json     neurojax bench export     neurojax bench circuits
+    neurojax bench engine     neurojax bench fit --json     neurojax bench export
+    neurojax bench circuits     neurojax bench crossbar
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
 turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in `_bench_fit.py`. Those of
@@ -129,6 +130,13 @@ def circuits() -> Iterator[Row]:
     yield from rows()
 
 
+def crossbars() -> Iterator[Row]:
+    """Arrays with wires against SuperLU, badcrossbar and ngspice: see `_bench_crossbar.py`."""
+    from neurojax._bench_crossbar import rows
+
+    yield from rows()
+
+
 def table(rows: Sequence[Any]) -> str:
     """The rows as a table of Markdown, with the day and the machine."""
     head = f"Measured on {datetime.date.today()} on {machine()}: {rows[0].how}."
@@ -160,5 +168,5 @@ def machine() -> str:
 
 
 BENCHES: dict[str, Callable[[], Iterator[Any]]] = {
-    "engine": engine, "fit": fits, "export": exports, "circuits": circuits,
+    "engine": engine, "fit": fits, "export": exports, "circuits": circuits, "crossbar": crossbars,
 }  # fmt: skip

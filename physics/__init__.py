@@ -71,6 +71,9 @@ from physics.retention import Retention as Retention
 from physics.rram_statistics import RramProgramming as RramProgramming
 from physics.schottky import SchottkyPcmo as SchottkyPcmo
 from physics.second_order import SecondOrder as SecondOrder
+from physics.series import Gated as Gated
+from physics.series import Stack as Stack
+from physics.series import gated as gated
 from physics.silver_filament import AgFilament as AgFilament
 from physics.spin_oscillator import SpinOscillator as SpinOscillator
 from physics.switches import Selector as Selector

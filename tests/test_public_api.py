@@ -17,7 +17,7 @@ HOMES = (
     (physics, "physics"), (neurojax, ""), (neurojax.testing, "neurojax.testing"), (learning, ""),
     (neurojax.neurons, "neurojax.neurons"), (neurojax.synapses, "neurojax.synapses"),
     (neurojax.crossbar, "neurojax.crossbar"), (neurojax.converters, "neurojax.converters"),
-    (neurojax.programming, "neurojax.programming"),
+    (neurojax.programming, "neurojax.programming"), (neurojax.layers, "neurojax.layers"),
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ UNROLL = 4
 
 
 class Ladder(NamedTuple):
-    """What the sweeps need of the resistances, each (position, 1, line): 1/(1 + s Z), Z' (ohm), R/(R + Z')."""
+    """What the sweeps need of the resistances, each (position, 1 or batch, line): 1/(1 + s Z), Z' (ohm), R/(R + Z')."""
 
     pass_on: Array
     z: Array
@@ -35,7 +35,7 @@ def without_infinity(r: Array) -> Array:
     return jnp.minimum(r, 1e30 if r.dtype == jnp.float64 else 1e15)
 
 
-def factor(s: Float[Array, "p 1 lines"], r: Array) -> Ladder:
+def factor(s: Float[Array, "p batch lines"], r: Array) -> Ladder:
     """A ladder of conductances `s` (S) and resistances `r` (ohm), (p + 1, 1, lines or 1)."""
     r = jnp.broadcast_to(r, (r.shape[0], *s.shape[1:]))
 
@@ -98,6 +98,6 @@ def end_currents(
     passed = jnp.concatenate([jnp.zeros_like(into[:1]), jnp.cumsum(into, axis=0)])
     tiny = jnp.zeros_like(r).at[0].set(jnp.finfo(r.dtype).tiny * 1e6).at[-1].set(jnp.finfo(r.dtype).tiny * 1e6)
     r = r + tiny
-    share = r / jnp.sum(r, axis=0)
-    first = (ends[0] - ends[1]) / jnp.sum(r, axis=0) + jnp.sum(share * passed, axis=0)
-    return first, passed[-1] - first, first - passed[1:-1]
+    whole = jnp.sum(r, axis=0)
+    first = (ends[0] - ends[1]) / whole + jnp.sum(r / whole[None] * passed, axis=0)
+    return first, passed[-1] - first, first[None] - passed[1:-1]

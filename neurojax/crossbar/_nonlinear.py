@@ -1,11 +1,12 @@
 """Crossbars of cells that do not obey Ohm's law: Newton's method around the linear network, damped for each input.
 
 At drops d the cells are replaced by their tangents, i(d) + G (d' - d), and the network of the G with sources is solved.
-A solution of it obeys Kirchhoff's laws along the lines exactly with cell currents J, and so does every mean of two of
-them: what is left to remove is i(d) - J in the cells alone. A step is taken as far as the sum of (i(d) - J)^2/G falls.
+A solution of it obeys Kirchhoff's laws along the lines with cell currents J, and so does every mean of two of them:
+what is left to remove is i(d) - J in the cells alone. A step is taken as far as the sum of (i(d) - J)^2/G falls. Linear
+solves are no sharper than the step is worth; what they leave at the columns is handed to the next one.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,14 +15,15 @@ from jax import lax
 from jaxtyping import Array
 
 from neurojax.crossbar._solve import (
+    NO_PUSH,
     Limits,
     Push,
     Resistances,
     Solution,
     Sources,
-    direct,
     displaced,
     network,
+    towards,
     turned,
 )
 from neurojax.crossbar.cells import AbstractCells
@@ -29,6 +31,22 @@ from neurojax.crossbar.cells import AbstractCells
 STEPS, HALVINGS = 60, 12
 ENOUGH = 1e-7
 """Of the largest drop: after a step as small the next would be of the order of its square."""
+ROUGH = 0.03
+"""To which the linear solves of the first steps are done; later ones as far as the last step was small."""
+
+
+class _At(NamedTuple):
+    """Where the iteration is: nodes, drops d, currents of cells that obey Kirchhoff's laws but for `rest`."""
+
+    steps: Array
+    iterations: Array
+    r: Array
+    c: Array
+    d: Array
+    flow: Array
+    rest: Array
+    left: Array
+    move: Array
 
 
 def conductances(cells: AbstractCells, d: Array) -> tuple[Array, Array]:
@@ -40,33 +58,43 @@ def conductances(cells: AbstractCells, d: Array) -> tuple[Array, Array]:
 def newton(cells: AbstractCells, r: Resistances, sources: Sources, limits: Limits) -> Solution:
     """Node voltages, without derivatives; iterations are those of all linear solves together."""
 
-    def solved(g: Array, j: Array) -> tuple[Solution, Array, Array]:
-        found = direct(network(g, r), Push(-turned(j), j), sources, limits)
-        d = turned(found.r) - found.c
-        return found, d, g * d + j
-
     def mismatch(d: Array, flow: Array, g: Array) -> Array:
         return jnp.sum((cells.current(d) - flow) ** 2 / g, axis=(0, 2))
 
-    def unfinished(carry):
-        return (carry[0] < STEPS) & jnp.any(carry[-1] > ENOUGH)
+    def unfinished(at: _At):
+        return (at.steps < STEPS) & jnp.any(at.move > ENOUGH)
 
-    def improve(carry):
-        k, spent, r_old, c_old, d, flow, _, _ = carry
-        i, g = conductances(cells, d)
-        found, aim, aim_flow = solved(g, i - g * d)
-        a = _damping(lambda a: mismatch(d + a * (aim - d), flow + a * (aim_flow - flow), g), d)
-        move = jnp.max(jnp.abs(aim - d), axis=(0, 2)) / jnp.maximum(jnp.max(jnp.abs(aim), axis=(0, 2)), 1e-30)
-        new = (r_old + a * (found.r - r_old), c_old + a * (found.c - c_old), d + a * (aim - d))
-        return k + 1, spent + found.iterations, *new, flow + a * (aim_flow - flow), found.residual, move
+    def improve(at: _At) -> _At:
+        i, g = conductances(cells, at.d)
+        miss = i - at.flow
+        rough = jnp.clip(0.1 * at.move, 1e-6, ROUGH)
+        step = towards(network(g, r), Push(-turned(miss), miss + at.rest), None, rough, least, limits.most)
+        dd = turned(step.r) - step.c
+        a = _damping(lambda a: mismatch(at.d + a * dd, at.flow + a * (miss + g * dd), g), at.d)
+        size = jnp.maximum(jnp.max(jnp.abs(at.d + dd), axis=(0, 2)), 1e-30)
+        return _At(
+            at.steps + 1,
+            at.iterations + step.iterations,
+            at.r + a * step.r,
+            at.c + a * step.c,
+            at.d + a * dd,
+            at.flow + a * (miss + g * dd),
+            at.rest + a * (step.rest - at.rest),
+            step.left,
+            jnp.max(jnp.abs(dd), axis=(0, 2)) / size,
+        )
 
     d = _ideal(cells, sources)
     g = jnp.abs(_secant(cells, d))
-    found, d, flow = solved(jnp.maximum(g, 1e-12 * jnp.max(g)), jnp.zeros_like(d))
+    g = jnp.maximum(g, 1e-12 * jnp.max(g))
+    found = towards(network(g, r), NO_PUSH, sources, ROUGH, 0.0, limits.most)
+    least, d = limits.rtol**2 * found.scale, turned(found.r) - found.c
     far = jnp.full(d.shape[1], jnp.inf, d.dtype)
-    start = (jnp.zeros((), jnp.int32), found.iterations, found.r, found.c, d, flow, found.residual, far)
-    _, spent, rows, columns, _, _, left, move = lax.while_loop(unfinished, improve, start)
-    return Solution(rows, columns, spent, jnp.where(move > ENOUGH, move, left))
+    none = jnp.zeros((), jnp.int32)
+    start = _At(none, found.iterations, found.r, found.c, d, g * d, found.rest, found.left, far)
+    at = lax.while_loop(unfinished, improve, start)
+    left = jnp.sqrt(at.left / jnp.maximum(found.scale, jnp.finfo(d.dtype).tiny))
+    return Solution(at.r, at.c, at.iterations, jnp.where(at.move > ENOUGH, at.move, left))
 
 
 def _ideal(cells: AbstractCells, sources: Sources) -> Array:
@@ -82,7 +110,7 @@ def _secant(cells: AbstractCells, d: Array) -> Array:
 
 
 def _damping(mismatch: Any, d: Array) -> Array:
-    """The first of 1, 1/2, 1/4, ... with less mismatch than none, of each input of drops d, (batch, 1)."""
+    """The first of 1, 1/2, 1/4, ... with less mismatch than none, of each input of drops d, (1, batch, 1)."""
     before = mismatch(jnp.zeros((), d.dtype))
 
     def worse(carry):
@@ -91,10 +119,10 @@ def _damping(mismatch: Any, d: Array) -> Array:
 
     def halve(carry):
         k, a, bad = carry
-        a = jnp.where(bad[:, None], 0.5 * a, a)
+        a = jnp.where(bad[None, :, None], 0.5 * a, a)
         return k + 1, a, ~(mismatch(a) < before)
 
-    a = jnp.ones((d.shape[1], 1), d.dtype)
+    a = jnp.ones((1, d.shape[1], 1), d.dtype)
     return lax.while_loop(worse, halve, (jnp.zeros((), jnp.int32), a, ~(mismatch(a) < before)))[1]
 
 

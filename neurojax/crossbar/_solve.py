@@ -87,31 +87,31 @@ def coupled(net: Network, c: Array) -> Array:
     return net.g * turned(sweep(net.rows, net.g_rows * turned(c)))
 
 
-def conjugate_gradients(net: Network, rest: Array, scale: Array, limits: Limits) -> tuple[Array, Array, Array]:
-    """x with S x = rest, iterations, and the last rest.M^-1.rest over `scale` (W), (batch,)."""
+def conjugate_gradients(net: Network, rest: Array, goal: Array, most: int) -> tuple[Array, Array, Array, Array]:
+    """x with S x = rest, what is left of it, iterations, and left.M^-1.left (W, (batch,)), below `goal` if done."""
 
     def power(a, b):
         return jnp.sum(a * b, axis=(0, 2))
 
     def unfinished(carry):
         k, left = carry[0], carry[-1]
-        return (k < limits.most) & jnp.any(left > limits.rtol**2 * scale)
+        return (k < most) & jnp.any(left > goal)
 
     def improve(carry):
         k, x, rest, p, m_p, left = carry
         s_p = m_p - coupled(net, p)
         size = power(p, s_p)
-        alpha = _quotient(left, size)[:, None]
+        alpha = _quotient(left, size)[None, :, None]
         x, rest = x + alpha * p, rest - alpha * s_p
         z = sweep(net.columns, rest)
         now = power(rest, z)
-        beta = _quotient(now, left)[:, None]
+        beta = _quotient(now, left)[None, :, None]
         return k + 1, x, rest, z + beta * p, rest + beta * m_p, now
 
     z = sweep(net.columns, rest)
     start = (jnp.zeros((), jnp.int32), jnp.zeros_like(rest), rest, z, rest, power(rest, z))
-    k, x, *_, left = lax.while_loop(unfinished, improve, start)
-    return x, k, _quotient(left, scale)
+    k, x, rest, _, _, left = lax.while_loop(unfinished, improve, start)
+    return x, rest, k, left
 
 
 def _quotient(a: Array, b: Array) -> Array:
@@ -138,32 +138,49 @@ def _last(net: Network, c: Array, push: Push, sources: Sources | None) -> Array:
     return sweep(net.rows, into, None if sources is None else sources.rows, push.e_rows)
 
 
-def direct(net: Network, push: Push, sources: Sources, limits: Limits) -> Solution:
-    """The solution, without derivatives."""
+class Found(NamedTuple):
+    """Nodes (V), the currents that column nodes still lack (A), iterations, power of the residual and of all (W)."""
+
+    r: Array
+    c: Array
+    rest: Array
+    iterations: Array
+    left: Array
+    scale: Array
+
+
+def towards(net: Network, push: Push, sources: Sources | None, rtol: Any, least: Any, most: int) -> Found:
+    """A solution to `rtol`, a number or (batch,), or until the residual is below `least` (W)."""
     r, c = _first(net, push, sources)
     scale = jnp.sum(net.g * (turned(r) ** 2 + c**2), axis=(0, 2))
-    x, k, left = conjugate_gradients(net, coupled(net, c), scale, limits)
+    x, rest, k, left = conjugate_gradients(net, coupled(net, c), jnp.maximum(rtol**2 * scale, least), most)
     c = c + x
-    return Solution(_last(net, c, push, sources), c, k, jnp.sqrt(left))
+    return Found(_last(net, c, push, sources), c, rest, k, left, scale)
+
+
+def direct(net: Network, push: Push, sources: Sources, limits: Limits) -> Solution:
+    """The solution, without derivatives."""
+    found = towards(net, push, sources, limits.rtol, 0.0, limits.most)
+    return Solution(found.r, found.c, found.iterations, jnp.sqrt(_quotient(found.left, found.scale)))
 
 
 def moved(net: Network, push: Push, sources: Sources | None, limits: Limits) -> tuple[Array, Array]:
     """Node voltages of pushes, linear in them: the tangent of a solution, with a transpose."""
     _, first = _first(net, push, sources)
 
-    def scale(b):
-        return jnp.sum(net.g * b**2, axis=(0, 2))
+    def goal(power):
+        return limits.rtol**2 * power
 
     def matvec(c):
         return c - sweep(net.columns, coupled(net, c))
 
     def solve(_, b):
-        x, *_ = conjugate_gradients(net, coupled(net, b), scale(b), limits)
+        x, *_ = conjugate_gradients(net, coupled(net, b), goal(jnp.sum(net.g * b**2, axis=(0, 2))), limits.most)
         return b + x
 
     def transposed(_, w):
         ready = jnp.sum(w * sweep(net.columns, w), axis=(0, 2))
-        x, *_ = conjugate_gradients(net, w, ready, limits)
+        x, *_ = conjugate_gradients(net, w, goal(ready), limits.most)
         return w + coupled(net, x)
 
     c = lax.custom_linear_solve(matvec, first, solve, transposed)

@@ -8,24 +8,29 @@ Rows are driven from the left (and right), columns held at the bottom (and top);
 with respect to voltages, conductances, parameters and states of devices, and wires are those of Kirchhoff's equations.
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from neurojax.crossbar import _nonlinear
+from neurojax._chunks import cores, identity, side_by_side
+from neurojax.crossbar import _nonlinear, _shorts
 from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, solved, turned
 from neurojax.crossbar.cells import AbstractCells, Resistors, devices
-from neurojax.crossbar.reading import Reading
+from neurojax.crossbar.reading import Reading, joined
 from neurojax.crossbar.wires import Wires
 from neurojax.errors import CircuitError, SimulationError
 from physics.device import AbstractDevice, Environment
 
 ITERATIONS = 2000
+CACHED = 2**16
+"""Numbers of an array, inputs times cells, that are worked on at a time."""
 
 
 class Crossbar(eqx.Module):
@@ -82,6 +87,7 @@ class Crossbar(eqx.Module):
         open_columns: Any = None,
         rtol: float | None = None,
         max_iterations: int = ITERATIONS,
+        shorts: int | None = None,
         throw: bool = True,
     ) -> Reading:
         """Voltages and currents everywhere, at held states of the cells.
@@ -94,15 +100,19 @@ class Crossbar(eqx.Module):
             open_rows, open_columns: lines that are held nowhere, masks (n,) and (m,).
             rtol: relative residual at which to stop (default 1e-12 in float64, 1e-6 in float32).
             max_iterations: of conjugate gradients. throw: raise where an input did not converge.
+            shorts: how many cells may be of infinite conductance, where conductances are traced (else counted).
 
         Raises:
-            CircuitError: inputs of another shape. SimulationError: no convergence.
+            CircuitError: inputs of another shape. SimulationError: no convergence, or shorts between two sources.
         """
-        sources = _sources(self.shape, v, columns, right, top)
-        dtype = sources.rows[0].dtype
-        limits = Limits(rtol or (1e-12 if dtype == jnp.float64 else 1e-6), max_iterations)
+        v = jnp.asarray(v)
+        v = v if jnp.issubdtype(v.dtype, jnp.floating) else v.astype(jnp.result_type(float))
+        limits = Limits(rtol or (1e-12 if v.dtype == jnp.float64 else 1e-6), max_iterations)
         masks = [None if a is None else jnp.asarray(a, bool) for a in (open_rows, open_columns)]
-        reading = _read(self, sources, masks, limits, jnp.shape(v)[:-1])
+        if shorts is None:
+            g = self.cells.g if isinstance(self.cells, Resistors) else None
+            shorts = 0 if g is None or isinstance(g, Tracer) else _shorts.count(g)
+        reading = _in_tiles(self, (v, columns, right, top), masks, (limits, shorts))
         if throw:
             _check(reading, limits)
         return reading
@@ -120,20 +130,57 @@ class Crossbar(eqx.Module):
         return jnp.result_type(*jax.tree.leaves(eqx.filter(self.cells, eqx.is_inexact_array)))
 
 
+def _in_tiles(array: Crossbar, given: tuple[Any, ...], masks: Any, how: tuple[Limits, int]) -> Reading:
+    """All inputs, a tile at a time; halves of them on each core where nothing is traced."""
+    batch, size = given[0].shape[:-1], _tile(array.shape)
+    many = math.prod(batch)
+    parts = min(cores(), many // (2 * size))
+    if parts < 2 or any(isinstance(a, Tracer) for a in jax.tree.leaves((array, given, masks))):
+        return _read(array, given, masks, how)
+    sources, each = _sources(array.shape, *given), -(-many // (parts * size)) * size
+    cut = [jax.tree.map(lambda a, k=k: a[k : k + each], sources) for k in range(0, many, each)]
+    run = lambda part: jax.block_until_ready(_read(array, part, masks, how))  # noqa: E731
+    done = side_by_side(run, cut, ("crossbar", array.shape, size, each, identity((array, masks)), how))
+    return joined(done, batch)
+
+
+def _tile(shape: tuple[int, int]) -> int:
+    """Inputs whose numbers stay in the cache of a core."""
+    return max(1, CACHED // (shape[0] * shape[1]))
+
+
 @eqx.filter_jit
-def _read(array: Crossbar, sources: Sources, masks: Any, limits: Limits, batch: tuple[int, ...]) -> Reading:
+def _read(array: Crossbar, given: Any, masks: Any, how: tuple[Limits, int]) -> Reading:
+    limits, shorts = how
+    whole = not isinstance(given, Sources)
+    sources = _sources(array.shape, *given) if whole else given
+    batch = given[0].shape[:-1] if whole else given.rows[0].shape[:1]
     r = array.wires.resistances(array.shape, *masks)
     r = jax.tree.map(lambda a: a.astype(sources.rows[0].dtype), r)
-    cells, push = array.cells, NO_PUSH
-    if isinstance(cells, Resistors):
-        found = solved(cells.g[:, None], r, push, sources, limits=limits)
+    many, size = sources.rows[0].shape[0], _tile(array.shape)
+    if shorts or many <= size:
+        return _told(*_solved(array.cells, r, sources, limits, shorts), sources, limits, batch)
+    tiles = -(-many // size)
+    fill = lambda a: jnp.concatenate([a, jnp.broadcast_to(a[-1:], (tiles * size - many, *a.shape[1:]))])  # noqa: E731
+    cut = jax.tree.map(lambda a: fill(a).reshape(tiles, size, *a.shape[1:]), sources)
+    told = lambda s: _told(*_solved(array.cells, r, s, limits, 0), s, limits, (size,))  # noqa: E731
+    return joined(lax.map(told, cut), batch)
+
+
+def _solved(cells: AbstractCells, r: Any, sources: Sources, limits: Limits, shorts: int) -> tuple[Solution, Array, Any]:
+    """Nodes, currents of cells, currents along the lines."""
+    if isinstance(cells, Resistors) and shorts:
+        found, cell = _shorts.solved_with_shorts(cells.g, _shorts.found(cells.g, shorts), r, sources, limits=limits)
     else:
-        found = _nonlinear.solved(cells, r, sources, limits=limits)
-    cell = cells.current(turned(found.r) - found.c)
-    return _told(found, cell, sources, line_currents(cell, push, sources, r), limits, batch)
+        if isinstance(cells, Resistors):
+            found = solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits)
+        else:
+            found = _nonlinear.solved(cells, r, sources, limits=limits)
+        cell = cells.current(turned(found.r) - found.c)
+    return found, cell, line_currents(cell, NO_PUSH, sources, r)
 
 
-def _told(found: Solution, cell: Array, sources: Sources, lines: Any, limits: Limits, batch: Any) -> Reading:
+def _told(found: Solution, cell: Array, lines: Any, sources: Sources, limits: Limits, batch: Any) -> Reading:
     (left, right, along_rows), (top, bottom, along_columns) = lines
     into = sum(
         jnp.sum(i * v, axis=1)
@@ -157,10 +204,8 @@ def _told(found: Solution, cell: Array, sources: Sources, lines: Any, limits: Li
     )
 
 
-def _sources(shape: tuple[int, int], v: Any, columns: Any, right: Any, top: Any) -> Sources:
+def _sources(shape: tuple[int, int], v: Array, columns: Any, right: Any, top: Any) -> Sources:
     n, m = shape
-    v = jnp.asarray(v)
-    v = v if jnp.issubdtype(v.dtype, jnp.floating) else v.astype(jnp.result_type(float))
     if v.ndim == 0 or v.shape[-1] != n:
         raise CircuitError(f"read: voltages have shape {v.shape}; the array has {n} rows, so (..., {n}) is needed.")
     batch = v.shape[:-1]
@@ -178,12 +223,12 @@ def _sources(shape: tuple[int, int], v: Any, columns: Any, right: Any, top: Any)
 
 
 def _check(reading: Reading, limits: Limits) -> None:
-    if isinstance(reading.ok, Tracer) or bool(jnp.all(reading.ok)):
+    if isinstance(reading.ok, Tracer) or bool(np.all(np.asarray(reading.ok))):
         return
     bad = int(jnp.argmin(reading.ok.ravel()))
     left, spent = float(reading.residual.ravel()[bad]), int(reading.iterations)
     raise SimulationError(
         f"crossbar: input {bad} did not converge, residual {left:.2g} ({limits.rtol:.2g} asked) after {spent} steps "
         "of all solves. Voltages and conductances finite? Try more (max_iterations=...) or a larger rtol; throw=False "
-        "returns what there is."
+        "returns what there is. Cells of infinite conductance between two sources have no solution."
     )

@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
@@ -36,7 +37,7 @@ class Resistors(AbstractCells):
     def __check_init__(self) -> None:
         if self.g.ndim != 2 or 0 in self.g.shape:
             raise CircuitError(f"Resistors: conductances have shape {self.g.shape}, not (rows, columns).")
-        if not isinstance(self.g, Tracer) and bool(jnp.any(~(self.g >= 0))):
+        if not isinstance(self.g, Tracer) and bool(np.any(~(np.asarray(self.g) >= 0))):
             raise CircuitError("Resistors: a conductance is negative or nan. Signed weights need pairs of cells.")
 
     @property

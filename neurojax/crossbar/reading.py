@@ -1,7 +1,13 @@
 """What a reading of a crossbar found: voltages of all nodes, currents of all branches, power."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax.crossbar._solve import turned
@@ -57,13 +63,13 @@ class Reading(eqx.Module):
         return self._outward(self._cell)
 
     @property
-    def i_along_rows(self) -> Float[Array, "*batch n m-1"]:
-        """Current in each segment of a row, to the right (A)."""
+    def i_along_rows(self) -> Float[Array, "*batch n segments"]:
+        """Current in each segment of a row, to the right (A), (..., n, m - 1)."""
         return self._outward(turned(self._along[0]))
 
     @property
-    def i_along_columns(self) -> Float[Array, "*batch n-1 m"]:
-        """Current in each segment of a column, downwards (A)."""
+    def i_along_columns(self) -> Float[Array, "*batch segments m"]:
+        """Current in each segment of a column, downwards (A), (..., n - 1, m)."""
         return self._outward(self._along[1])
 
     @property
@@ -85,3 +91,38 @@ class Reading(eqx.Module):
     def i_bottom(self) -> Float[Array, "*batch m"]:
         """Out of the columns at their bottom ends (A)."""
         return self._ends[3].reshape(*self._batch, -1)
+
+
+def joined(parts: Reading | Sequence[Reading], batch: tuple[int, ...]) -> Reading:
+    """One reading of an input of shape (*batch, n): of several, or of one that is stacked, (tile, ...).
+
+    Args:
+        parts: with batches of one axis, in order; beyond the size of `batch` they only fill up. batch: of the whole.
+    """
+    axes = _axes()
+    if isinstance(parts, Reading):
+        leaves = jax.tree.map(_unstacked, _free(parts), axes)
+        most = jnp.max(parts.iterations)
+    else:
+        leaves = jax.tree.map(lambda axis, *a: jnp.concatenate(a, axis), axes, *(_free(p) for p in parts))
+        most = jnp.max(jnp.stack([p.iterations for p in parts]))
+    many = math.prod(batch)
+    leaves = jax.tree.map(lambda a, axis: lax.slice_in_dim(a, 0, many, axis=axis), leaves, axes)
+    leaves = jax.tree.map(lambda a, axis: a if axis else a.reshape(*batch, *a.shape[1:]), leaves, axes)
+    i, i_rows, power, residual, ok, r, c, cell, along, ends = leaves
+    return Reading(i, i_rows, power, most, residual, ok, r, c, cell, along, ends, batch)
+
+
+def _unstacked(a: Array, axis: int) -> Array:
+    """(tile, ...) with the inputs of all tiles one after another along an axis."""
+    a = jnp.moveaxis(a, 0, axis)
+    return a.reshape(*a.shape[:axis], -1, *a.shape[axis + 2 :])
+
+
+def _free(one: Reading) -> tuple[Any, ...]:
+    return (one.i, one.i_rows, one.power, one.residual, one.ok, one._r, one._c, one._cell, one._along, one._ends)
+
+
+def _axes() -> tuple[Any, ...]:
+    """Where the inputs are, in each."""
+    return (0, 0, 0, 0, 0, 1, 1, 1, (1, 1), (0, 0, 0, 0))

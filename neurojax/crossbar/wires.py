@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool
 
@@ -42,7 +43,7 @@ class Wires(eqx.Module):
 
     def __check_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, Tracer) and bool(jnp.any(~(value >= 0))):
+            if not isinstance(value, Tracer) and bool(np.any(~(np.asarray(value) >= 0))):
                 raise CircuitError(f"Wires.{name} = {value} ohm: resistances must not be negative or nan.")
 
     @classmethod
