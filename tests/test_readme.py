@@ -35,7 +35,10 @@ def test_shell(block, folder):
         assert (folder / name).stat().st_size > 0
 
 
-@pytest.mark.parametrize(("block", "says"), list(zip(blocks("python"), ("r_on", "CircuitRecord", "m/s", "of 16 cells"), strict=True)))
+@pytest.mark.parametrize(
+    ("block", "says"),
+    list(zip(blocks("python"), ("r_on", "CircuitRecord", "m/s", "of 16 cells", "by wires"), strict=True)),
+)
 def test_python(block, says, folder):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
