@@ -19,8 +19,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-UNROLL = 4
-
 
 class Ladder(NamedTuple):
     """What the sweeps need of the resistances, each (position, 1 or batch, line): 1/(1 + s Z), Z' (ohm), R/(R + Z')."""
@@ -48,7 +46,7 @@ def factor(s: Float[Array, "p batch lines"], r: Array) -> Ladder:
         back = jnp.where(some, behind / jnp.where(some, total, jnp.ones_like(total)), jnp.ones_like(total))
         return total, (pass_on, z, back)
 
-    return Ladder(*lax.scan(step, r[0], (s, r[1:]), unroll=UNROLL)[1])
+    return Ladder(*lax.scan(step, r[0], (s, r[1:]))[1])
 
 
 def sweep(
@@ -79,9 +77,9 @@ def sweep(
         return x, x
 
     inner = None if e is None else jnp.concatenate([jnp.zeros_like(e[:1]), e[1:-1]])
-    y = lax.scan(forward, first, (ladder, q, inner), unroll=UNROLL)[1]
+    y = lax.scan(forward, first, (ladder, q, inner))[1]
     behind = None if e is None else e[1:]
-    return lax.scan(backward, last, (ladder, y, behind), reverse=True, unroll=UNROLL)[1]
+    return lax.scan(backward, last, (ladder, y, behind), reverse=True)[1]
 
 
 def end_currents(
