@@ -23,7 +23,7 @@ test-slow: .venv/ready
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
 
 notebooks: .venv/ready
-	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses 1 -W default
+	$(BIN)/python -m pytest --nbmake notebooks -m 'not slow' --numprocesses $(WORKERS) -W default
 
 bench: .venv/ready
 	$(BIN)/neurojax bench engine

@@ -89,7 +89,7 @@ class Stack(AbstractDevice):
 
 
 class Gated(AbstractStateless):
-    """A device of three terminals with the first of them held at a voltage: what is left has two.
+    """i = i_2(v_gate, v): a device of three terminals with the first of them held at a voltage has two left.
 
     `v_gate` may have one value a row or a cell of an array.
     """

@@ -57,7 +57,7 @@ def test_intervals_fall_with_power_and_width():
     assert np.all(np.diff(by_width) < 0) and by_width[0] > 1.5 * by_width[-1]
 
 
-@pytest.mark.slow
+@rarely
 def test_resets_make_the_intervals_stochastic():
     """No two resets leave the same thickness; without jitter every interval is the same."""
     many = intervals(2.4)
@@ -68,7 +68,7 @@ def test_resets_make_the_intervals_stochastic():
     assert alike.size > 5 and np.ptp(alike) == 0
 
 
-@pytest.mark.slow
+@rarely
 def test_accumulation_up_to_the_threshold_and_on():
     """The conductance never falls between resets, and nothing moves in a slot without a pulse."""
     quick = table()
@@ -109,7 +109,7 @@ def test_population_follows_a_signal_above_the_nyquist_rate_of_a_neuron():
     np.testing.assert_allclose(found[[1, 3]], 1 / np.sqrt(1 + noise / sizes[[1, 3]]), rtol=0.1)
 
 
-@pytest.mark.slow
+@rarely
 def test_nothing_but_the_thickness_is_left_of_a_slot():
     """Twelve slots of the whole cell, with all that it carries on, and with its thickness alone."""
     whole = PCM.cold(PCM.behind_reset(jnp.linspace(-4.0, 4.0, 33)))
@@ -132,7 +132,7 @@ def test_energy_of_a_step():
     np.testing.assert_allclose(joules[:8], 2.4**2 / (6e3 + hot[:8]) * 1.1e-8, rtol=0.1)
 
 
-@pytest.mark.slow
+@rarely
 def test_population_of_cells():
     """Every member has its own table, and answers as it does alone."""
     cells = nj.population(PhaseChangeCell(), 3, {"r_th0": nj.LogNormal(0.03)}, key=KEY)

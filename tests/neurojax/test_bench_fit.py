@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from established import rarely
 
 import neurojax as nj
 import physics
@@ -13,6 +14,7 @@ def once(monkeypatch):
     monkeypatch.setattr(bench, "PATIENCE", 0.0)
 
 
+@rarely
 @pytest.mark.slow  # it compiles everything twice, without the cache
 def test_the_same_fit_on_diffrax():
     """Twice the one-parameter fit of a few samples: the first call and the second, equally good on both."""

@@ -35,7 +35,8 @@ def loss(by):
     return lambda *inputs: jnp.sum(weights * states(*inputs, by).y)
 
 
-@pytest.mark.parametrize("own", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True])
 def test_blocks_give_what_one_run_gives(own, monkeypatch):
     """All at once; in blocks of two; so that of four lanes the steps are kept, and the others are run once more."""
     inputs, given = problem(own), {}

@@ -150,6 +150,7 @@ def test_operating_point_of_a_diode():
     np.testing.assert_allclose(record.v["b"], float(record.v["b"][0]), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_ferroelectric_between_two_resistors():
     """Charges that depend on the state: both sides carry one current, and nothing is lost."""
     circuit = nj.Circuit(

@@ -103,6 +103,7 @@ def test_paths_do_not_depend_on_what_runs_beside_them():
     assert np.abs(together[0] - together[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_gradients_along_a_path():
     """Forward and reverse agree, and with central differences of the same path."""
     ts = np.linspace(0.0, 4e-5, 5)

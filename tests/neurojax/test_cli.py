@@ -79,6 +79,7 @@ def test_wrong_calls_are_one_sentence(words, says):
     assert "Traceback" not in done.output
 
 
+@pytest.mark.slow
 def test_ramps_are_averaged_and_predicted(tmp_path):
     """Two files of ramps of opposite pulses, fitted together with an initial state each."""
     rng, n = np.random.default_rng(0), 12

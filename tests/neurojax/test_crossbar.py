@@ -184,6 +184,7 @@ def test_gradient_to_states_of_devices():
     check_gradient(f, x)
 
 
+@pytest.mark.slow
 def test_nonlinear_network_obeys_kirchhoff():
     """Selectors over four decades of current, a strong drive: currents of lines and cells, and power, balance."""
     rng = np.random.default_rng(0)

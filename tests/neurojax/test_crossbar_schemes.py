@@ -92,6 +92,7 @@ def test_all_arrangements_without_wires(weights):
             )
 
 
+@pytest.mark.slow
 def test_interleaved_columns_carry_less():
     """Voltage of the columns, and heat in them, at 1 ohm a segment; the error of the outputs stays of its size."""
     rng = np.random.default_rng(0)

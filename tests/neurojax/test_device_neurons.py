@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq, minimize_scalar
 
@@ -328,7 +329,7 @@ def test_window_and_frequency_of_a_measured_film(shared_data):
 # All of them.
 
 
-@pytest.mark.slow
+@rarely
 def test_gradients_in_every_parameter():
     """Spike time, frequency and energy of the ovonic neuron, forward mode against central differences of fourth order.
 
@@ -386,7 +387,7 @@ def spikes_of_draws(name, n, rtol):
     return np.asarray(record.ok), [crossings(ts, v, level) for v in np.asarray(record.v[node])]
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize("name", DRAWS)
 def test_random_circuits(name):
     """Every member gets to the end, and has the spikes of a tight run."""

@@ -15,7 +15,7 @@ from established import ESTABLISHED, others_rarely
 
 from neurojax.catalogue import devices
 
-QUICK, MANY = 20, int(os.environ.get("NEUROJAX_DRAWS", "65"))
+QUICK, MANY = 20, int(os.environ.get("NEUROJAX_DRAWS", "30"))
 FEWER = {"PhaseChangeCell": 5, "JartVcm": 10, "NbO2Mott": 10}
 """Of the quick draws where one takes longer than all of another device."""
 NAMES = [n for n in devices() if n in ESTABLISHED]
@@ -38,7 +38,7 @@ def words(found: campaign.Outcome) -> str:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in FEWER else ()) for n in NAMES])
 def test_a_few_random_draws_are_right(name):
     found = campaign.campaign(devices()[name](), FEWER.get(name, QUICK), seed=7)
     assert not words(found)

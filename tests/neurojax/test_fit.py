@@ -125,6 +125,7 @@ def test_killed_search_resumes_where_it_was(trace, tmp_path, monkeypatch, stage)
     assert len(other.theta) == 1
 
 
+@pytest.mark.slow
 def test_several_traces_with_a_parameter_of_their_own(trace):
     device = true_device()
     both = nj.fit(device, [trace, measured_style(2, n=200)], free=("r_on",), per_trace=("w_init",), n_starts=1)

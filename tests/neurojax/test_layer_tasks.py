@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from flax import nnx
 
 import neurojax as nj
@@ -31,6 +32,7 @@ def test_a_quarter_of_the_digits_is_kept_for_the_test():
     assert float(data.x.max()) == 1.0 and set(np.unique(data.y_test)) == set(range(10))
 
 
+@pytest.mark.slow
 def test_a_bad_chip_loses_and_learns_again():
     """One seed, spread of 15 % of the window, no wires."""
     data = layers.digits()
@@ -52,7 +54,7 @@ def test_a_table_is_told_in_per_cent():
     assert layers.table_text(rows) == "ideal                    95.00 +- 5.00"
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_digits_over_levels_of_fidelity(kind):
     """Five seeds; lines of 40 ohm a segment, a spread of 5 % of the window."""
@@ -112,7 +114,7 @@ def test_a_memory_of_crossbars_remembers_and_learns_again():
     assert lost < best - 0.05 and back > lost + 0.04
 
 
-@pytest.mark.slow
+@rarely
 def test_a_memory_through_wires():
     data = recall_data()
     software = trained(Recall(nnx.Rngs(0)), data, epochs=30, rate=2e-2)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from established import rarely
 from flax import nnx
 
 import physics
@@ -176,6 +177,7 @@ def learned(tx, updates=6000, noise=1.0):
     return float(jnp.sqrt(jnp.mean(go()[-updates // 4 :])))
 
 
+@pytest.mark.slow
 def test_tiki_taka_gets_where_descent_on_uneven_devices_does_not():
     """H10: the drift to the symmetric point holds plain descent back, at a small rate as well."""
     device = SoftBounds(**UNEVEN)
@@ -184,7 +186,7 @@ def test_tiki_taka_gets_where_descent_on_uneven_devices_does_not():
     assert plain > 0.12 and two < 0.06
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize(
     ("version", "error", "low", "high"),
     [(1, 0.0, 0.0, 0.09), (1, 0.2, 0.15, 1.0), (2, 0.2, 0.15, 1.0), (3, 0.2, 0.0, 0.12), (4, 0.2, 0.0, 0.1)],
@@ -255,6 +257,7 @@ def test_a_capacitor_is_written_to_the_pair_and_its_polarity_turns():
     np.testing.assert_allclose(rule.weight(moved), rule.weight(after) + 0.03, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_polarity_takes_out_what_is_uneven_in_the_capacitors():
     """H8: capacitors whose steps down are smaller gain from changes of both signs; turned by turns, they do not."""
     slow = Constant(dw_min=0.005, w_min=0.0)

@@ -158,6 +158,7 @@ def test_converters_are_any_callables():
     assert 1e-3 < np.std(layer(x) - reference(layer, x)) < 1.0
 
 
+@pytest.mark.slow
 def test_cells_that_do_not_obey_ohm():
     layer, x = linear(Hardware(fidelity="nonlinear", cells=layers.SinhCells(0.3))), inputs()
     v = np.asarray(layer.voltages(x))

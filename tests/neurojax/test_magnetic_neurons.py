@@ -78,7 +78,7 @@ def wall_table():
     return DomainWallNeuron().tabulated(0.0, 0.3, (65, 21))
 
 
-@pytest.mark.slow
+@rarely
 def test_wall_integrates_current_and_leaks():
     """A pulse moves it as far from anywhere on the track; in a pause it falls back as its mobility says."""
     neuron = DomainWallNeuron()
@@ -120,7 +120,7 @@ def test_table_of_a_wall():
         np.testing.assert_allclose(found, exact, atol=6e-3)
 
 
-@pytest.mark.slow
+@rarely
 def test_wall_by_the_ode_in_every_slot():
     drives = jnp.full(40, 0.2)
     exact = DomainWallNeuron().respond(drives, key=KEY)

@@ -87,6 +87,7 @@ def test_memory():
     assert float(slope) == pytest.approx(1.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_data_sheet_of_a_synapse(tmp_path):
     sheet = nj.characterise(physics.Yakopcic(), pulses=8)
     assert sheet.role == "synapse" and sheet.up.shape == (9,)

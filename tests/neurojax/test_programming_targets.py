@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from programming_cases import WIDTH, Filling, filling
 
 import neurojax as nj
@@ -121,7 +122,7 @@ def test_train_of_pulses():
         programming.programme_train(device, target, 3, amplitudes=(1.0, 1.0), widths=WIDTH)
 
 
-@pytest.mark.slow
+@rarely
 def test_widths_too_and_energy_for_less():
     """A real device: the same conductance for less energy where energy has a price."""
     device = physics.Yakopcic()
@@ -138,6 +139,7 @@ def test_widths_too_and_energy_for_less():
 # Targets for a horizon.
 
 
+@pytest.mark.slow
 def test_targets_for_a_horizon():
     """At least an eighth less error than of the linear mapping, on draws that were not seen."""
     weights = 0.05 * jax.random.normal(KEY, (64, 64))
@@ -180,7 +182,7 @@ def test_linear_mapping_and_noiseless_weights():
         programming.horizon_objective(physics.PcmStatistics(), jnp.ones((2, 2)), 1.0, g_min=1e-4, key=KEY)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_against_evolution():
     """SciPy's differential evolution on the same objective finds nothing better in a few thousand evaluations."""
     from neurojax._bench_programming import evolved

@@ -63,6 +63,7 @@ def test_unread_pulses_are_simulated_and_not_compared():
     assert fit.values["r_on"] == pytest.approx(120.0, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_unseen_traces_are_predicted(tmp_path):
     """The unseen trace changes nothing but the held-out error, which is the one computed by hand."""
     device, waves = physics.Vteam(r_on=120.0), [nj.triangle(v, -v, 1e-6) for v in (0.6, 0.5)]

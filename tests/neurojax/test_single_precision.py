@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import ESTABLISHED, RARELY
 
 import neurojax as nj
 import physics
@@ -19,7 +20,8 @@ def single(tree):
 
 def marks(name):
     known = [pytest.mark.xfail(reason=KNOWN[name], strict=True)] if name in KNOWN else []
-    return pytest.param(name, marks=known if name in FEW else [*known, pytest.mark.slow])
+    when = [] if name in FEW else [pytest.mark.slow] if name in ESTABLISHED else RARELY
+    return pytest.param(name, marks=[*known, *when])
 
 
 @pytest.mark.parametrize("name", [marks(n) for n in nj.devices()])

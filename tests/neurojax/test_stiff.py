@@ -171,6 +171,7 @@ def test_adjoint_equals_forward_mode_and_differences():
     assert float(reverse) == pytest.approx(float(ends[0] - ends[1]) / (2 * h), rel=2e-5)
 
 
+@pytest.mark.slow
 def test_second_derivatives():
     drive = wave((0.0, 0.0), (1.0, 1.0), samples=[0.3, 1.0])
     closed = lambda k: jnp.sum(jnp.stack([t - (1 - jnp.exp(-k * t)) / k for t in (0.3, 1.0)]))  # noqa: E731
@@ -230,7 +231,8 @@ def test_gradients_through_algebraic_unknowns():
     assert float(forward) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-6)
 
 
-@pytest.mark.parametrize("lanes", [1, pytest.param(2 * _blocks.BLOCK + 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lanes", [1, 2 * _blocks.BLOCK + 1])
 def test_pages_that_are_turned_change_nothing(lanes):
     """Neither the states nor the gradient, which steps through lost pages again, by notes; one block and three."""
     drive = wave((0.0, 0.0), (1.0, 1.0), (1.0, -0.5), (4.0, 0.5), samples=np.linspace(0, 4, 50))
@@ -253,10 +255,8 @@ def bent(member, y, v):
     return speed * jnp.sinh(gain * v[None] - y**3)
 
 
-ROWS = ["one state", *(pytest.param(name, marks=pytest.mark.slow) for name in ("two states", "algebraic"))]
-
-
-@pytest.mark.parametrize("case", ROWS)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["one state", "two states", "algebraic"])
 def test_derivatives_by_rows_are_those_of_jax(case, monkeypatch):
     """Where the rate is linearised to rows, along members (shared and not), voltages and starts."""
     equations, axes, member, n = {

@@ -19,7 +19,7 @@ def _events(n_up, n_down):
     return np.asarray([True] * n_up + [False] * n_down)
 
 
-@pytest.mark.slow
+@rarely
 def test_two_phase_change_cells():
     """Both directions by SET alone, evenly; a cell that is full is refreshed, so that neither leaves its range."""
     pair = synapses.differential_pair(refresh_pulses=14)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from neuron_cases import directional
 
 import neurojax as nj
@@ -71,7 +72,7 @@ def test_peaks_alone_write_nothing(overlapping):
     assert np.abs(far).max() < 1e-3 * np.abs(near).max()
 
 
-@pytest.mark.slow
+@rarely
 def test_population_of_synapses():
     members = synapses.overlap_synapse().replace({"cell.k_on": np.asarray([-1e-8, -2e-8])})
     window = np.asarray(synapses.stdp_window(members, [5e-3, 10e-3]))
@@ -90,7 +91,7 @@ def test_wrong_calls():
         synapses.spike_charges(synapse, [1e-3], 2)
 
 
-@pytest.mark.slow
+@rarely
 def test_shape_of_the_spike_is_the_shape_of_the_window():
     """A triangular tail makes a triangular window, a square one a square window; an exponent of two halves tau."""
     dts, v = np.asarray([5e-3, 10e-3, 20e-3, 30e-3]), 0.5
@@ -106,7 +107,7 @@ def test_shape_of_the_spike_is_the_shape_of_the_window():
     assert -1 / slopes(dts[:3], window) == pytest.approx(np.full(2, 8.5e-3), rel=0.06)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_overlap():
     """In the exponent and speed of the device, the tail of the spike and the interval of the pair."""
     synapse = synapses.overlap_synapse()
@@ -143,6 +144,7 @@ def _pairs(dts):
     return np.where(dts < 0, -dts, zero)[:, None], np.where(dts < 0, zero, dts)[:, None]
 
 
+@pytest.mark.slow
 def test_order_of_identical_pulses_decides_the_sign(heated):
     """Identical square pulses that do not overlap (the pulse takes 40 ns, the shortest interval is 100 ns)."""
     late, early = heated
@@ -161,7 +163,7 @@ def test_window_decays_as_the_heat_does(heated):
     assert np.all(-slopes(WAITS[:4], near) > 1.4 / 3e-7)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_the_heated_window():
     """In the thermal time constant and resistance, and in the barrier."""
     synapse = synapses.second_order_synapse()
@@ -241,7 +243,7 @@ def test_relaxation_time_is_fitted_through_the_circuit(diffusive):
     assert np.abs(z).max() < 1e-4
 
 
-@pytest.mark.slow
+@rarely
 def test_gradient_of_the_final_weight_in_every_parameter():
     """Of all 27 numbers of both devices, as elasticities: 1e-4 of each, or of a hundredth of the largest."""
     synapse = synapses.diffusive_synapse()

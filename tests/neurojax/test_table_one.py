@@ -84,6 +84,7 @@ def test_a_reason_is_true():
     assert "OUTSIDE" in repr(row) and figure.why in repr(row)
 
 
+@pytest.mark.slow
 def test_beside_table_one():
     table = nj.families("Vteam", "AxialMtj").beside_table_one(progress=False)
     rows = {r.device: r for r in table}
@@ -100,6 +101,7 @@ def test_beside_table_one():
     assert len(repr(table).splitlines()) >= 3
 
 
+@pytest.mark.slow
 def test_what_is_not_read_has_no_ratio():
     """A capacitor conducts nothing; its polarisation switches all the same."""
     at = bench(physics.FerroCapacitor())

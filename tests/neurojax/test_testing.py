@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from established import others_rarely, others_slow
+from established import ESTABLISHED, RARELY, others_rarely
 
 import neurojax as nj
 import physics
@@ -16,15 +16,26 @@ from physics import constants
 from physics.device import AbstractDevice, AbstractLangevin, Sweep
 from physics.quantity import Param, quantity, state_variable
 
+QUICK = ("GapRram", "Vteam", "Wox", "Resistor", "Capacitor", "Diode", "Selector", "LeakChannel")
 ELEMENTS = sorted(set(nj.devices(elements=True)) - set(nj.devices()))
 
 
-@pytest.mark.parametrize("name", others_slow(nj.devices(), dear=True))
+def others_than_quick(names):
+    """Of the established devices and the elements the rest with the slow tests, of all others where asked for."""
+    found = []
+    for name in names:
+        asked = name not in ESTABLISHED and name not in ELEMENTS
+        marks = () if name in QUICK else RARELY if asked else (pytest.mark.slow,)
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("name", others_than_quick(nj.devices()))
 def test_every_device_keeps_the_contract(name):
     check_device(nj.device_named(name), draws=100)
 
 
-@pytest.mark.parametrize("name", ELEMENTS)
+@pytest.mark.parametrize("name", others_than_quick(ELEMENTS))
 def test_every_element_keeps_the_contract(name):
     # Nothing but v/R bounds the current of an inductor.
     check_device(nj.device_named(name), draws=100, skip=("inward",) if name == "Inductor" else ())

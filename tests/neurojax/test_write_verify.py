@@ -73,6 +73,7 @@ def test_a_single_cell_by_hand():
     assert float(record.energy[0, 0]) == pytest.approx(energy, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_half_selected_cells_are_disturbed():
     """V/2 is above the threshold: rows that are done are lost again, a second pass repairs them; V/3 is below."""
     table, x, g = _array(8, 8)
@@ -148,6 +149,7 @@ def test_noise_of_readings():
         run(read_noise=sigma)
 
 
+@pytest.mark.slow
 def test_compiled():
     table, x, g = _array(3, 3)
     plain = programming.write_verify(table, x, g, up=UP, down=DOWN, tolerance=0.02)
