@@ -6,7 +6,7 @@
 The voltage of the node between them is no state: it follows at once from equal currents, see `implicit.py`.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ class Stack(AbstractDevice):
     Both currents must grow with their voltages (no negative differential resistance at a held state), so there is
     one u between 0 and v. The state is that of both. Neither may store charge, as the node between has no state.
     """
+
+    doi: ClassVar[str] = "textbook"
 
     class State(eqx.Module):
         first: Any
@@ -94,6 +96,7 @@ class Gated(AbstractStateless):
     `v_gate` may have one value a row or a cell of an array.
     """
 
+    doi: ClassVar[str] = "textbook"
     device: AbstractDevice
     v_gate: Param = quantity(1.0, "V", (-10.0, 10.0), doc="voltage at which the gate is held", source="chosen")
 

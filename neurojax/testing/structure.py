@@ -28,7 +28,8 @@ def declarations(device: AbstractDevice, size: int, seed: int) -> str:
             return f"{name} is derived and final, {cls.__name__} defines another; call yours something else"
     for field in dataclasses.fields(device):
         declared = field.metadata.get("quantity")
-        if declared is None and not field.metadata.get("static"):
+        wrapped = isinstance(getattr(device, field.name), AbstractDevice)  # which declares what it has
+        if declared is None and not wrapped and not field.metadata.get("static"):
             return f"field {field.name!r} is declared by neither quantity(...) nor eqx.field(static=True)"
         if isinstance(declared, Quantity) and not (declared.doc and declared.source):
             return f"parameter {field.name!r} has no {'sentence (doc=)' if not declared.doc else 'source (source=)'}"
