@@ -30,6 +30,7 @@ bench: .venv/ready
 	$(BIN)/neurojax bench fit
 	$(BIN)/neurojax bench export
 	$(BIN)/neurojax bench circuits
+	$(BIN)/neurojax bench crossbar
 
 lint: .venv/ready
 	$(BIN)/ruff check .
