@@ -1,61 +1,55 @@
-"""Levenberg-Marquardt in one compiled loop, for residuals that are cheap: what a call costs is then what they cost.
-
-Damping as in `levenberg.py`, where there is more about it; that one is for simulations, watched and resumed in Python.
-"""
+"""Levenberg-Marquardt in one compiled loop, for few parameters and any number of residuals."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from neurojax.bijection import LIMIT
+STRIDE = 2.0
+"""Largest step of a coordinate of the logistic function: from 12 to 50 % of its range."""
+Residual = Callable[[Float[Array, " p"]], Float[Array, " r"]]
 
 
 class Found(NamedTuple):
-    """The end of a search: theta (p,), half the sum of squares, iterations, and whether it came to rest."""
+    """Where it ended, half of the sum of squares there, and how many steps were tried."""
 
-    theta: Array
-    cost: Array
-    iterations: Array
-    converged: Array
+    theta: Float[Array, " p"]
+    cost: Float[Array, ""]
+    tried: Array
 
 
-def least_squares(
-    residual: Callable[[Float[Array, " p"]], Float[Array, " r"]],
-    start: Float[Array, " p"],
-    *,
-    most: int = 100,
-    gain: float = 1e-5,
-) -> Found:
-    """A minimum of the sum of squares near `start`, at rest where an iteration gains less than a part `gain` of it."""
+def least_squares(residual: Residual, theta: Float[Array, " p"], most: int, enough: float, least: float) -> Found:
+    """Minimise the sum of squares; differentiation is forward, a column of the Jacobian for each parameter.
 
-    def measured(theta):
-        jacobian, r = jax.jacfwd(lambda th: (residual(th),) * 2, has_aux=True)(theta)
-        return 0.5 * r @ r, jacobian.T @ r, jacobian.T @ jacobian
+    Args:
+        residual: to be squared. theta: start. most: trial steps. enough: end where a step gains less than this part of
+            the cost. least: a cost that is good enough.
+    """
+    eye = jnp.eye(theta.shape[0], dtype=theta.dtype)
 
-    def unfinished(carry):
-        return (carry[0] < most) & ~carry[-1]
+    def normal(theta: Array) -> tuple[Array, Array, Array]:
+        one = lambda e: jax.jvp(residual, (theta,), (e,))  # noqa: E731
+        r, columns = jax.vmap(one, out_axes=(None, 0))(eye)
+        return 0.5 * r @ r, columns @ r, columns @ columns.T
 
-    def improve(carry):
-        k, theta, (cost, slope, curve), mu, grow, _ = carry
-        weight = jnp.maximum(jnp.diagonal(curve), 1e-12 * jnp.max(jnp.diagonal(curve)))
-        step = -jnp.linalg.solve(curve + mu * jnp.diag(weight), slope)
-        tried = jnp.clip(theta + step, -LIMIT, LIMIT)
-        step = tried - theta
-        new = measured(tried)
-        promised = -step @ slope - 0.5 * step @ curve @ step
-        ratio = (cost - new[0]) / jnp.maximum(promised, jnp.finfo(cost.dtype).tiny)
-        better = (new[0] < cost) & jnp.isfinite(new[0])
-        shrink = jnp.maximum(1 / 3, 1 - (2 * ratio - 1) ** 3)
-        mu, grow = jnp.where(better, mu * shrink, mu * grow), jnp.where(better, 2.0, 2 * grow).astype(mu.dtype)
-        rest = jnp.where(better, cost - new[0] < gain * cost, mu > 1e12)
-        kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), (tried, new), (theta, (cost, slope, curve)))
-        return k + 1, *kept, mu, grow, rest
+    def step(carry: Any) -> Any:
+        theta, here, mu, k, _ = carry
+        cost, gradient, hessian = here
+        d = jnp.diagonal(hessian)
+        d = jnp.maximum(d, 1e-3 * jnp.max(d) + 1e-30)
+        # Each by itself: what hardly matters must not hold up the others.
+        move = jnp.clip(-jnp.linalg.solve(hessian + mu * jnp.diag(d), gradient), -STRIDE, STRIDE)
+        there = normal(theta + move)
+        better = there[0] < cost
+        settled = (better & (cost - there[0] <= enough * cost)) | (mu > 1e9) | (there[0] <= least)
+        pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+        mu = jnp.where(better, jnp.maximum(mu / 5, 1e-9), mu * 4)
+        return pick(theta + move, theta), jax.tree.map(pick, there, here), mu, k + 1, settled
 
-    one = jnp.ones((), start.dtype)
-    begin = (jnp.zeros((), jnp.int32), start, measured(start), 1e-3 * one, 2 * one, jnp.zeros((), bool))
-    k, theta, (cost, *_), _, _, rest = lax.while_loop(unfinished, improve, begin)
-    return Found(theta, cost, k, rest)
+    here = normal(theta)
+    start = (theta, here, jnp.asarray(1e-2, theta.dtype), jnp.zeros((), jnp.int32), here[0] <= least)
+    theta, here, _, tried, _ = lax.while_loop(lambda c: ~c[4] & (c[3] < most), step, start)
+    return Found(theta, here[0], tried)

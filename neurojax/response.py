@@ -32,6 +32,8 @@ FIXED = {"Exponential": ("w_min", "w_max")}
 
 DRAWS = 25
 """Of which each start is the best."""
+ENOUGH = 1e-5
+"""Gain of an iteration, in parts of the sum of squares, that is not worth another."""
 
 
 class Response(eqx.Module):
@@ -140,12 +142,12 @@ def _search(
     def search(draws):
         squares = jax.vmap(lambda th: jnp.sum((model(th) - w) ** 2))(draws)
         start = draws[jnp.argmin(jnp.where(jnp.isfinite(squares), squares, jnp.inf))]
-        return least_squares(lambda th: model(th) - w, start, most=most)
+        return least_squares(lambda th: model(th) - w, start, most, ENOUGH, 0.0)
 
     found = jax.lax.map(search, starts)
     best = jnp.nanargmin(jnp.where(jnp.isfinite(found.cost), found.cost, jnp.inf))
     theta = found.theta[best]
-    return region.to_physical(theta), 2 * found.cost, found.iterations, model(theta), best
+    return region.to_physical(theta), 2 * found.cost, found.tried, model(theta), best
 
 
 def _checked(signs: Any, w: Any) -> tuple[Array, Array]:

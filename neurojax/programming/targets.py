@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from neurojax._marquardt import least_squares
 from neurojax.errors import ProgrammingError
-from neurojax.programming._descent import least_squares
 from neurojax.programming.drift import DriftCompensation
 from physics.pcm_statistics import PcmStatistics
 from physics.smooth import logit

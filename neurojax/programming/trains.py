@@ -9,9 +9,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
+from neurojax._marquardt import least_squares
 from neurojax.bijection import Box
 from neurojax.errors import ProgrammingError
-from neurojax.programming._descent import least_squares
 from neurojax.programming._metered import Metered, made_metered
 from neurojax.simulate import simulate
 from neurojax.waveform import Waveform
