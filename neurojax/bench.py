@@ -1,7 +1,7 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
     neurojax bench engine     neurojax bench fit --json     neurojax bench export
-    neurojax bench circuits     neurojax bench crossbar
+    neurojax bench circuits     neurojax bench crossbar     neurojax bench programming
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
 turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in `_bench_fit.py`. Those of
@@ -137,6 +137,13 @@ def crossbars() -> Iterator[Row]:
     yield from rows()
 
 
+def programming() -> Iterator[Row]:
+    """Pulse maps against the integrator, targets by gradient against evolution: see `_bench_programming.py`."""
+    from neurojax._bench_programming import rows
+
+    yield from rows()
+
+
 def table(rows: Sequence[Any]) -> str:
     """The rows as a table of Markdown, with the day and the machine."""
     head = f"Measured on {datetime.date.today()} on {machine()}: {rows[0].how}."
@@ -169,4 +176,5 @@ def machine() -> str:
 
 BENCHES: dict[str, Callable[[], Iterator[Any]]] = {
     "engine": engine, "fit": fits, "export": exports, "circuits": circuits, "crossbar": crossbars,
+    "programming": programming,
 }  # fmt: skip
