@@ -75,11 +75,9 @@ class Outcome(NamedTuple):
     unknown: int
 
 
-class Disturbed(eqx.Module):
+class Disturbed(Members):
     """A device to which every segment of the waveform adds one tolerance; its rate is the last of the "voltages"."""
 
-    device: AbstractDevice
-    env: Environment
     rtol: Array
     atol: Array
 
@@ -134,7 +132,7 @@ def response(drawn: Draws, lane: int, seed: int = 0) -> np.ndarray:
     device, env, v = jax.tree.map(off, (many.device, many.env, many.drive.v))
     drive = many.drive._replace(v=v)
     x0 = start(Draws(device, env, drive))
-    members = Disturbed(device, env, jnp.asarray(RTOL), jnp.asarray(ATOL))
+    members = Disturbed(device, env, None, jnp.asarray(RTOL), jnp.asarray(ATOL))
     x, _, code = _solve(
         members, _disturbed(drive), x0, *(jnp.asarray(SHARPER * a) for a in (RTOL, ATOL)), 4 * MAX_STEPS
     )
