@@ -3,6 +3,7 @@
 sweep    201 samples of a filament RRAM with noise, six free parameters, 16 random starts
 Gong     1000 up and 1000 down pulses of an analog ReRAM, T. Gong et al., Nat. Commun. 9, 2102 (2018),
          10.1038/s41467-018-04485-1, in arbitrary units; read from $NEUROJAX_DATA, skipped where it is absent
+response the same pulses by a model without a mechanism, `fit_response`
 demo     the demonstration fit, on the same residuals by SciPy's least_squares
 """
 
@@ -26,11 +27,13 @@ from neurojax.fit import Problem, fit, prepare
 from neurojax.fitresult import Fit
 from neurojax.pulses import PulseTrace
 from neurojax.residual import residuals
+from neurojax.response import fit_response, read_response, response_cost
 from neurojax.search import plan, starting_points
 from neurojax.simulate import simulate
 from neurojax.trace import Trace
 from neurojax.waveform import triangle
 from physics.device import AbstractDevice
+from physics.pulsed_presets import PRESETS
 
 SIX = ("i_0", "g_0", "v_0", "gamma_0", "beta", "r_th")
 SEARCH: dict[str, Any] = dict(n_starts=16, screen=8, generations=0, max_iterations=6, max_steps=2**13)
@@ -46,6 +49,7 @@ def rows() -> Iterator[Row]:
     yield from against_diffrax(sweep(), SEARCH)
     for starts in (1, STARTS):
         yield gong(data_folder(), starts)
+    yield from responses(data_folder())
     yield from _least_squares()
 
 
@@ -141,6 +145,34 @@ def gong(folder: Path, n_starts: int, budget: float = 60.0) -> Row:
         f"within 1 % of our error: {best.agreeing} of our starts, {agree} of its; it takes {count} evaluations{scaled}"
     )
     return Row(case, other, float(ratio), *errors, f"{note}; CPU time {cpu:.3g}")
+
+
+def responses(folder: Path) -> Iterator[Row]:
+    """`fit_response` to its own end and to the error of Powell's search, which starts where ours does.
+
+    The exponential model of six values and the first weight. Powell's search goes by our coordinates on the whole
+    line, as within bounds it stops at once, and by its own defaults.
+    """
+    path, case, other = folder / "reram_gong2018" / "gong_et_al.csv", "2000 pulses of Gong et al.", "SciPy Powell"
+    if not path.is_file():
+        yield Row(f"{case}, response", other, float("nan"), note=f"skipped: no {path}; set NEUROJAX_DATA")
+        return
+    signs, w = read_response(path)
+    device = PRESETS["ReRamES"]()
+    cost, start = response_cost(device, signs, w)
+    powell = lambda: _unbounded(lambda th: float(cost(th)), start)  # noqa: E731
+    for label, tolerance in (("to the end", 1e-5), ("until an iteration gains 1 %", 1e-2)):
+        ours = lambda t=tolerance: jax.block_until_ready(fit_response(device, signs, w, tolerance=t))  # noqa: E731
+        ratio, mine, theirs = in_turn(ours, powell)
+        note = f"{theirs.nfev} evaluations, of which ours is {int(mine.iterations)} iterations"
+        errors = float(mine.rmse), float(np.sqrt(theirs.fun / len(w)))
+        yield Row(f"{case}, exponential response, {label}", other, ratio, *errors, note)
+
+
+def _unbounded(cost: Callable[[np.ndarray], float], start: np.ndarray) -> Any:
+    from scipy.optimize import minimize
+
+    return minimize(cost, start, method="Powell")
 
 
 def clocked(run: Callable[[], Any]) -> tuple[Any, np.ndarray]:

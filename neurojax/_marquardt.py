@@ -14,14 +14,17 @@ Residual = Callable[[Float[Array, " p"]], Float[Array, " r"]]
 
 
 class Found(NamedTuple):
-    """Where it ended, half of the sum of squares there, and how many steps were tried."""
+    """Where it ended, the residual and half of its sum of squares there, and how many steps were tried."""
 
     theta: Float[Array, " p"]
+    residual: Float[Array, " r"]
     cost: Float[Array, ""]
     tried: Array
 
 
-def least_squares(residual: Residual, theta: Float[Array, " p"], most: int, enough: float, least: float) -> Found:
+def least_squares(
+    residual: Residual, theta: Float[Array, " p"], most: int | Array, enough: float | Array, least: float
+) -> Found:
     """Minimise the sum of squares; differentiation is forward, a column of the Jacobian for each parameter.
 
     Args:
@@ -30,14 +33,14 @@ def least_squares(residual: Residual, theta: Float[Array, " p"], most: int, enou
     """
     eye = jnp.eye(theta.shape[0], dtype=theta.dtype)
 
-    def normal(theta: Array) -> tuple[Array, Array, Array]:
+    def normal(theta: Array) -> tuple[Array, ...]:
         one = lambda e: jax.jvp(residual, (theta,), (e,))  # noqa: E731
         r, columns = jax.vmap(one, out_axes=(None, 0))(eye)
-        return 0.5 * r @ r, columns @ r, columns @ columns.T
+        return 0.5 * r @ r, columns @ r, columns @ columns.T, r
 
     def step(carry: Any) -> Any:
         theta, here, mu, k, _ = carry
-        cost, gradient, hessian = here
+        cost, gradient, hessian, _ = here
         d = jnp.diagonal(hessian)
         d = jnp.maximum(d, 1e-3 * jnp.max(d) + 1e-30)
         # Each by itself: what hardly matters must not hold up the others.
@@ -50,6 +53,6 @@ def least_squares(residual: Residual, theta: Float[Array, " p"], most: int, enou
         return pick(theta + move, theta), jax.tree.map(pick, there, here), mu, k + 1, settled
 
     here = normal(theta)
-    start = (theta, here, jnp.asarray(1e-2, theta.dtype), jnp.zeros((), jnp.int32), here[0] <= least)
+    start = (theta, here, jnp.asarray(1e-3, theta.dtype), jnp.zeros((), jnp.int32), here[0] <= least)
     theta, here, _, tried, _ = lax.while_loop(lambda c: ~c[4] & (c[3] < most), step, start)
-    return Found(theta, here[0], tried)
+    return Found(theta, here[3], here[0], tried)

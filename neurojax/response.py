@@ -8,7 +8,7 @@ The models are those of `physics.pulsed`, one number w that a pulse moves; `nj.f
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from neurojax._marquardt import least_squares
 from neurojax._table import read_table
-from neurojax.bijection import Box, box
+from neurojax.bijection import Box, limits
 from neurojax.errors import DataError, FitError
 from physics.pulsed import AbstractPulsed
 from physics.quantity import parameters, suggest, with_values
@@ -30,10 +30,8 @@ FIXED = {"Exponential": ("w_min", "w_max")}
 """Bounds of z alone: they do what the gammas do."""
 
 
-DRAWS = 25
+DRAWS = 13
 """Of which each start is the best."""
-ENOUGH = 1e-5
-"""Gain of an iteration, in parts of the sum of squares, that is not worth another."""
 
 
 class Response(eqx.Module):
@@ -86,6 +84,7 @@ def fit_response(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     n_starts: int = 1,
     max_iterations: int = 100,
+    tolerance: float = 1e-5,
     key: Array | None = None,
 ) -> Response:
     """Least squares of a model of `physics.pulsed` to readings, compiled as one loop; w before the first pulse is free.
@@ -96,26 +95,36 @@ def fit_response(
             units of w.
         free: names (default the step, its asymmetry, and what shapes it). bounds: other than the declared ones.
         n_starts: with more than one the others are random, and `key` is needed. max_iterations: of each.
+        tolerance: gain of an iteration, in parts of the sum of squares, that is not worth another.
 
     Raises:
         DataError: readings or signs that cannot be used. FitError: unknown names, no key, or no finite start.
     """
     signs, w = _checked(signs, w)
-    names = _free(device) if free is None else tuple(free)
-    known = parameters(device)
-    for name in names:
-        if name not in known:
-            raise FitError(f"{type(device).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
-    low, high = float(w.min()), float(w.max())
-    region = _box([known[n] for n in names], dict(bounds or {}), low - (high - low), high + (high - low))
-    start = np.asarray([*(float(known[n].value) for n in names), float(w[0])])
-    sizes = np.asarray([n == "dw_min" or "_nodes." in n for n in names] + [False])
-    starts = _starts(region, start, sizes, n_starts, key)
-    values, costs, iterations, model, best = _search(device, names, region, starts, signs, w, max_iterations)
-    if not np.isfinite(costs).any():
+    names, known, draws = _problem(device, w, free, bounds)
+    if n_starts > 1 and key is None:
+        raise FitError(f"n_starts = {n_starts} draws random starts: give key=jax.random.key(...).")
+    how = signs, w, np.int32(max_iterations), np.asarray(tolerance, w.dtype)
+    found = _search(device, names, known, draws, n_starts, key, how)
+    if not np.isfinite(found.costs).any():
         raise FitError("no start gives finite readings. Other bounds, or a device that answers to the first pulses?")
-    fitted = with_values(device, dict(zip(names, values[:-1], strict=True)))
-    return Response(fitted, values[-1], model, jnp.sqrt(costs[best] / len(w)), iterations[best], costs)
+    return found
+
+
+def response_cost(device: AbstractPulsed, signs: Any, w: Any) -> tuple[Callable[[Any], Array], np.ndarray]:
+    """What `fit_response` minimises, a compiled function of its coordinates on the whole line, and where it starts.
+
+    For searches of others beside ours.
+
+    Args:
+        device, signs, w: as `fit_response` has them.
+    """
+    signs, w = _checked(signs, w)
+    names, known, draws = _problem(device, w, None, None)
+    region = Box(*jnp.asarray(known))
+    cost = jax.jit(lambda theta: jnp.sum((_model(device, names, region, theta, signs) - w) ** 2))
+    theta = [region.to_line(d) for d in draws]
+    return cost, min(theta, key=lambda th: float(cost(th)))
 
 
 def rolled(device: AbstractPulsed, w_0: Array, signs: Array) -> Float[Array, " pulses"]:
@@ -131,26 +140,56 @@ def rolled(device: AbstractPulsed, w_0: Array, signs: Array) -> Float[Array, " p
 
 @eqx.filter_jit
 def _search(
-    device: AbstractPulsed, names: tuple[str, ...], region: Box, starts: Array, signs: Array, w: Array, most: int
-) -> tuple[Array, ...]:
-    """Values of the best start, sum of squares and iterations of each, the best model, and which it was."""
-
-    def model(theta):
-        values = region.to_physical(theta)
-        return rolled(with_values(device, dict(zip(names, values[:-1], strict=True))), values[-1], signs)
+    device: AbstractPulsed, names: tuple[str, ...], known: Any, draws: Any, starts: int, key: Array | None, how: Any
+) -> Response:
+    """The best of all starts, each the best of some draws; physical ones for the first."""
+    region, (signs, w, most, enough) = Box(*known), how
+    model = lambda theta: _model(device, names, region, theta, signs)  # noqa: E731
 
     def search(draws):
         squares = jax.vmap(lambda th: jnp.sum((model(th) - w) ** 2))(draws)
         start = draws[jnp.argmin(jnp.where(jnp.isfinite(squares), squares, jnp.inf))]
-        return least_squares(lambda th: model(th) - w, start, most, ENOUGH, 0.0)
+        return least_squares(lambda th: model(th) - w, start, most, enough, 0.0)
 
-    found = jax.lax.map(search, starts)
+    theta = jax.vmap(region.inverse)(draws)[None]
+    if key is not None and starts > 1:
+        u = jax.random.uniform(key, (starts - 1, *theta.shape[1:]), theta.dtype, 0.02, 0.98)
+        theta = jnp.concatenate([theta, jnp.log(u) - jnp.log1p(-u)])
+    found = jax.lax.map(search, theta)
     best = jnp.nanargmin(jnp.where(jnp.isfinite(found.cost), found.cost, jnp.inf))
-    theta = found.theta[best]
-    return region.to_physical(theta), 2 * found.cost, found.tried, model(theta), best
+    values = region.to_physical(found.theta[best])
+    fitted = with_values(device, dict(zip(names, values[:-1], strict=True)))
+    rmse = jnp.sqrt(2 * found.cost[best] / w.shape[0])
+    return Response(fitted, values[-1], w + found.residual[best], rmse, found.tried[best], 2 * found.cost)
 
 
-def _checked(signs: Any, w: Any) -> tuple[Array, Array]:
+def _model(device: AbstractPulsed, names: tuple[str, ...], region: Box, theta: Array, signs: Array) -> Array:
+    values = region.to_physical(theta)
+    return rolled(with_values(device, dict(zip(names, values[:-1], strict=True))), values[-1], signs)
+
+
+def _problem(
+    device: AbstractPulsed,
+    w: np.ndarray,
+    free: tuple[str, ...] | None,
+    bounds: Mapping[str, tuple[float, float]] | None,
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Names, limits, and draws of the first start with steps of all sizes, (draws, p), of which the best is taken."""
+    known = parameters(device)
+    names = _free(device, known) if free is None else tuple(free)
+    for name in names:
+        if name not in known:
+            raise FitError(f"{type(device).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
+    low, high = float(w.min()), float(w.max())
+    region = limits([known[n] for n in names], dict(bounds or {}))
+    last = np.asarray([[low - (high - low)], [high + (high - low)], [0.0]], region.dtype)
+    start = np.asarray([*(float(known[n].value) for n in names), w[0]], w.dtype)
+    sizes = np.asarray([n == "dw_min" or "_nodes." in n for n in names] + [False])
+    region = np.append(region, last, axis=1)
+    return names, region, np.where(sizes, np.geomspace(1e-3, 1e3, DRAWS)[:, None], 1.0).astype(w.dtype) * start
+
+
+def _checked(signs: Any, w: Any) -> tuple[np.ndarray, np.ndarray]:
     signs, w = (np.asarray(a, float) for a in (signs, w))
     if signs.shape != w.shape or w.ndim != 1 or len(w) < 3:
         raise DataError(f"signs {signs.shape} and readings {w.shape} must be one row of at least three pulses.")
@@ -159,30 +198,13 @@ def _checked(signs: Any, w: Any) -> tuple[Array, Array]:
         raise DataError(f"pulse {bad}: sign {signs[bad]}, reading {w[bad]} are not numbers.")
     if np.abs(signs).max() > 1:
         raise DataError(f"signs up to {np.abs(signs).max():g}; they lie between -1 and 1, as parts of one pulse.")
-    return jnp.asarray(signs, jnp.result_type(float)), jnp.asarray(w, jnp.result_type(float))
+    dtype = jnp.result_type(float)
+    return signs.astype(dtype), w.astype(dtype)
 
 
-def _free(device: AbstractPulsed) -> tuple[str, ...]:
-    known, fixed = parameters(device), FIXED.get(type(device).__name__, ())
+def _free(device: AbstractPulsed, known: Mapping[str, Any]) -> tuple[str, ...]:
+    fixed = FIXED.get(type(device).__name__, ())
     nodes = tuple(n for n in known if "_nodes." in n)
     # Nodes hold the size of the step, too.
     step = () if nodes else ("dw_min", "up_down")
     return (*step, *(n for n in SHAPES if n in known and n not in fixed and not nodes), *nodes)
-
-
-def _box(declared: Any, bounds: dict[str, tuple[float, float]], low: float, high: float) -> Box:
-    region = box(declared, bounds)
-    ends = ((region.lower, low), (region.upper, high), (region.log, 0.0))
-    return Box(*(jnp.asarray(np.append(a, v)) for a, v in ends))
-
-
-def _starts(region: Box, first: np.ndarray, sizes: np.ndarray, n_starts: int, key: Array | None) -> Array:
-    """Draws of each start, of which the best is taken, (starts, draws, p): steps of all sizes, or random ones."""
-    factors = np.where(sizes, np.geomspace(1e-3, 1e3, DRAWS)[:, None], 1.0)
-    theta = jnp.asarray(np.stack([region.to_line(first * f) for f in factors]))[None]
-    if n_starts == 1:
-        return theta
-    if key is None:
-        raise FitError(f"n_starts = {n_starts} draws random starts: give key=jax.random.key(...).")
-    u = jax.random.uniform(key, (n_starts - 1, *theta.shape[1:]), theta.dtype, 0.02, 0.98)
-    return jnp.concatenate([theta, jnp.log(u) - jnp.log1p(-u)])
