@@ -34,7 +34,7 @@ from neurojax._drive import Drive
 from neurojax._lanes import TOO_MANY
 from neurojax.members import Members, member_axes, start_states
 from neurojax.simulate import MAX_STEPS, solve
-from physics.device import AbstractDevice, Environment
+from physics.device import AbstractDevice
 from physics.quantity import parameters
 
 RTOL, ATOL = 1e-6, 1e-8

@@ -16,6 +16,8 @@ ESTABLISHED = (
 """One to three of a kind: implicit equations, two and four states, three terminals, runaway, dead zones, noise."""
 DEAR = ("AgDiffusive", "AgFilament", "JartVcm", "PhaseChangeCell")
 """Of these, what takes minutes to compile or to search."""
+FEW = ("Ecram", "GapRram", "NbO2Mott", "Vteam")
+"""Of these, where each takes half a minute."""
 RARELY = [
     pytest.mark.slow,
     pytest.mark.skipif(os.environ.get("NEUROJAX_DEVICES") != "all", reason="asked for by NEUROJAX_DEVICES=all"),
@@ -35,10 +37,10 @@ def others_slow(names: Iterable[str], *, dear: bool = False) -> list[Any]:
     return [n if n in usual else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
-def others_rarely(names: Iterable[str], *, dear: bool = False) -> list[Any]:
+def others_rarely(names: Iterable[str], *, dear: bool = False, few: bool = False) -> list[Any]:
     """The names as parameters of a test: those that are not established with the slow tests, and only if asked for.
 
-    dear: so are those of `DEAR`.
+    dear: so are those of `DEAR`. few: so are all but `FEW`.
     """
-    usual = [n for n in ESTABLISHED if not (dear and n in DEAR)]
+    usual = [n for n in (FEW if few else ESTABLISHED) if not (dear and n in DEAR)]
     return [n if n in usual else pytest.param(n, marks=RARELY) for n in names]

@@ -25,6 +25,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "MPLBACKEND": "Agg"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("bash"))
 def test_shell(block, folder):
     done = subprocess.run(

@@ -61,6 +61,7 @@ def test_the_distance_from_a_bound_is_right_over_many_decades(device, low):
     assert int(record.steps) < 40
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_the_coordinates():
     def final(values, gradient):
         there = Logistic(**values)

@@ -320,6 +320,7 @@ def test_within_jit_it_is_the_same():
     np.testing.assert_allclose(np.asarray(jax.jit(out)(r)), np.asarray(out(r)), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_solver_of_diffrax_finds_the_same():
     circuit = nj.Circuit(
         V1=(nj.triangle(2.0, -2.0, 1e-3), "in", "gnd"), D1=(physics.Diode(), "in", "out"),

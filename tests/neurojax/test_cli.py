@@ -26,6 +26,7 @@ def test_devices_json():
     assert call("devices").exit_code == 0
 
 
+@pytest.mark.slow
 def test_simulate_and_fit(tmp_path):
     out, png = tmp_path / "out.csv", tmp_path / "out.png"
     done = call(

@@ -197,6 +197,7 @@ def oscillators():
     return [crossings(ts[3000:], a[3000:], 1.29) for a in out]
 
 
+@pytest.mark.slow
 def test_oscillates_within_the_window_only(oscillators):
     """10 % inside of either limit it does, 10 % outside it does not."""
     for (v, part, which), times in zip(SIDES, oscillators[:-3], strict=True):
@@ -263,6 +264,7 @@ def slope(y, current):
     return jnp.stack([(current - CELL.current(state, y[0], ENV)) / 1e-11, CELL.rate(state, y[0], ENV).size])
 
 
+@pytest.mark.slow
 def test_latency_falls_with_the_current(filaments):
     """Against SciPy, and against the charging to where growth outruns the fastest rupture."""
     ts, v, _ = filaments

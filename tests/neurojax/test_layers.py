@@ -109,6 +109,7 @@ def test_gradients_through_wires_are_those_of_differences():
     np.testing.assert_allclose(jax.vmap(lambda one: value(cells, one[None]))(x), each, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_transposed_reading_gives_the_exact_gradient():
     layer, x = linear(RESISTIVE), inputs()
     exact = nnx.grad(total, argnums=1)(layer, x)
@@ -138,6 +139,7 @@ def test_an_ideal_backward_pass_ignores_the_wires():
     assert np.abs(found - exact).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_noise_of_reading_has_the_spread_of_its_cells():
     hardware = Hardware(fidelity="noisy", read_noise=jnp.asarray(0.02))
     layer, x = linear(hardware), jnp.broadcast_to(inputs(1), (4000, 6))

@@ -143,6 +143,7 @@ def test_families():
     assert len(repr(table).splitlines()) == len(table) + 1
 
 
+@pytest.mark.slow
 def test_switching_voltage_of_every_port():
     device = nj.device_named("ChargeTrap")
     record = nj.simulate(device, nj.triangle(*device.sweep))

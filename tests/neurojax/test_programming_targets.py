@@ -57,6 +57,7 @@ def test_even_trains(slots):
     assert np.abs(counts - slots * np.outer(p, p)).max() <= 2.0
 
 
+@pytest.mark.slow
 def test_update_of_mapped_cells():
     """As many pulses up or down as counted, one after the other."""
     up = filling().at(0.8)
@@ -159,6 +160,7 @@ def _small(compensate=True, per_column=False):
     return programming.horizon_objective(physics.PcmStatistics(), weights, (1.0, 3600.0), **options, key=KEY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"compensate": False}, {"per_column": True}])
 def test_gradient_of_the_horizon(how):
     objective = _small(**how)

@@ -39,6 +39,7 @@ def test_against_a_closed_form():
     assert np.asarray(table.state_of(jnp.asarray(g))) == pytest.approx(x, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_error_is_what_fresh_solutions_say():
     """At random states and amplitudes, not those at which the table was refined."""
     table = yakopcic()

@@ -74,7 +74,7 @@ def measured(device, rate, seed) -> nj.Trace:
     return nj.Trace(ts, record.v, noisy, noise_floor=floor, noise_relative=0.02)
 
 
-@pytest.mark.parametrize("name", others_rarely(PROTOCOLS, dear=True))
+@pytest.mark.parametrize("name", others_rarely(PROTOCOLS, dear=True, few=True))
 def test_recovery(name):
     protocol = PROTOCOLS[name]
     device = nj.device_named(name).replace(**protocol.set_to)

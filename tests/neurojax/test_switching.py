@@ -62,6 +62,7 @@ def closed_form():
     return exactly(*at), jax.vmap(jax.grad(exactly, argnums=(0, 1)))(*at)
 
 
+@pytest.mark.slow
 def test_a_population_in_closed_form_with_a_time_and_a_level_for_each_member(reverse):
     """Nothing between the samples says when; one that never switches says inf, one that fails nan, and both no more."""
     times, slopes = reverse

@@ -49,6 +49,7 @@ def bench(device):
     return Bench(device, Environment(), None, 0.1)
 
 
+@pytest.mark.slow
 def test_switch_in_closed_form():
     """The sweep goes W = 1/2 Wb up and down again: W/phi = 2 decades; four fifths of them at 2 V."""
     at = bench(Integrator())
@@ -72,6 +73,7 @@ def test_search_finds_a_factor_or_the_jump():
     assert math.isnan(_beside._search(lambda f: 1e6, cell, 0.2).past)
 
 
+@pytest.mark.slow
 def test_a_reason_is_true():
     """The integrator goes too far; on the sweep that the reason names it does not."""
     device = Integrator(phi=jnp.asarray(0.1))

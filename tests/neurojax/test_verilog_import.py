@@ -219,6 +219,7 @@ def loss(device, wave, ts):
     return jnp.mean(jnp.arcsinh(record.i / 1e-6) * jnp.linspace(1.0, 2.0, ts.size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wave"),
     [("junction", nj.triangle(0.8, -0.5, 2e-7)), ("memristor", nj.triangle(0.7, -0.9, 4e-3))],

@@ -44,6 +44,7 @@ def test_schemes_are_potentials_of_lines():
     assert np.asarray(dropped) == pytest.approx(0.9 * half)
 
 
+@pytest.mark.slow
 def test_every_cell_reaches_its_target():
     table, x, g = _array(6, 5)
     record = programming.write_verify(table, x, g, up=UP, down=DOWN, tolerance=0.02)

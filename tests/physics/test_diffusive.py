@@ -298,6 +298,7 @@ def test_simulated_loop_is_the_one_of_the_oracle():
     assert float(record.x.x[np.searchsorted(t, 5e-3)]) < 0.6
 
 
+@pytest.mark.slow
 def test_simulated_current_has_a_forward_gradient():
     wave = triangle(2.0, 0.0, 2e-3)
 

@@ -168,6 +168,7 @@ def test_charge_of_the_gate():
     assert moved[1] == pytest.approx(-0.5 * moved[0], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_against_differences():
     names = ("h", "alpha", "v_0", "tau", "shift", "v_t", "n", "beta", "r_c", "c_g", "q_s", "f")
     start = np.array([float(getattr(CELL, name)) for name in names])
