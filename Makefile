@@ -27,10 +27,12 @@ notebooks: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/neurojax bench engine
+	$(BIN)/neurojax bench precision
 	$(BIN)/neurojax bench fit
 	$(BIN)/neurojax bench export
 	$(BIN)/neurojax bench circuits
 	$(BIN)/neurojax bench crossbar
+	$(BIN)/neurojax bench programming
 
 lint: .venv/ready
 	$(BIN)/ruff check .

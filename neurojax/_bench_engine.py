@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from neurojax import _bench_c, _bench_ngspice, _bench_precision, _bench_scipy
+from neurojax import _bench_c, _bench_ngspice, _bench_scipy
 from neurojax._bench_precision import MOST_STEPS, TOLERANCE, current, error, options, sharp
 from neurojax._chunks import cores
 from neurojax.bench import PATIENCE, Row, first, in_turn, population, waveforms
@@ -33,7 +33,7 @@ JUDGED = 256
 
 
 def rows() -> Iterator[Row]:
-    """All comparisons; an hour or more on two cores."""
+    """All comparisons; three quarters of an hour on two cores."""
     # First, as the memory of a process never shrinks again.
     yield from _scaling()
     yield _first_call("GapRram")
@@ -44,7 +44,6 @@ def rows() -> Iterator[Row]:
     for name in DEVICES:
         yield from _of("pulses", name, (1, FEW))
     yield _hundred_thousand()
-    yield from _bench_precision.rows()
 
 
 def _many_pulses(name: str) -> Row:

@@ -1,11 +1,11 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
-    neurojax bench engine     neurojax bench fit --json     neurojax bench export
-    neurojax bench circuits     neurojax bench crossbar     neurojax bench programming
+    neurojax bench engine      neurojax bench precision     neurojax bench fit --json
+    neurojax bench circuits    neurojax bench crossbar      neurojax bench programming    neurojax bench export
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
-turn (A B A B ...). The rows of the integrator are in `_bench_engine.py`, those of the fit in `_bench_fit.py`. Those of
-the export, in `_bench_export.py`, say how far others agree.
+turn (A B A B ...). The rows of the integrator are in `_bench_engine.py` and `_bench_precision.py`, those of the fit in
+`_bench_fit.py`. Those of the export, in `_bench_export.py`, say how far others agree.
 """
 
 import dataclasses
@@ -109,6 +109,13 @@ def engine() -> Iterator[Row]:
     yield from rows()
 
 
+def precision() -> Iterator[Row]:
+    """What an error costs with every device of the catalogue, beside diffrax: see `_bench_precision.py`."""
+    from neurojax._bench_precision import rows
+
+    yield from rows()
+
+
 def fits() -> Iterator[Row]:
     """Our fit against the same on diffrax, against SciPy's Powell and least_squares: see `_bench_fit.py`."""
     from neurojax._bench_fit import rows
@@ -175,6 +182,6 @@ def machine() -> str:
 
 
 BENCHES: dict[str, Callable[[], Iterator[Any]]] = {
-    "engine": engine, "fit": fits, "export": exports, "circuits": circuits, "crossbar": crossbars,
-    "programming": programming,
+    "engine": engine, "precision": precision, "fit": fits, "export": exports, "circuits": circuits,
+    "crossbar": crossbars, "programming": programming,
 }  # fmt: skip

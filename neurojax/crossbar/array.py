@@ -17,13 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
-from neurojax._chunks import cores, identity, side_by_side
+from neurojax._chunks import cores, identity, mesh_of, side_by_side
 from neurojax.crossbar import _nonlinear, _shorts
 from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, solved, turned
 from neurojax.crossbar.cells import AbstractCells, Resistors, devices
-from neurojax.crossbar.reading import Reading, joined
+from neurojax.crossbar.reading import Reading, inputs_at, joined, leaves_of, reading_of
 from neurojax.crossbar.wires import Wires
 from neurojax.errors import CircuitError, SimulationError
 from physics.device import AbstractDevice, Environment
@@ -93,7 +95,8 @@ class Crossbar(eqx.Module):
         """Voltages and currents everywhere, at held states of the cells.
 
         Args:
-            v: voltages of the row sources (V), (..., n); all inputs of a batch are solved together.
+            v: voltages of the row sources (V), (..., n); all inputs of a batch are solved together, where their first
+                axis is spread over devices by `jax.sharding` on each device its own.
             columns: at the bottom ends of the columns (V), a scalar or (..., m).
             right: at the right ends of the rows (default `v`), top: at the top ends (default `columns`); of use
                 where the wires there are not open.
@@ -133,7 +136,12 @@ class Crossbar(eqx.Module):
 def _in_tiles(array: Crossbar, given: tuple[Any, ...], masks: Any, how: tuple[Limits, int]) -> Reading:
     """All inputs, a tile at a time; halves of them on each core where nothing is traced."""
     batch, size = given[0].shape[:-1], _tile(array.shape)
-    many = math.prod(batch)
+    many, lie = math.prod(batch), mesh_of(given)
+    if lie is not None:
+        sources = jax.device_put(_sources(array.shape, *given), NamedSharding(lie[0], P(lie[1])))
+        leaves, most = _on_all_devices(array, sources, masks, how, lie)
+        shaped = jax.tree.map(lambda a, axis: a if axis else a.reshape(*batch, *a.shape[1:]), leaves, inputs_at())
+        return reading_of(shaped, jnp.max(most), batch)
     parts = min(cores(), many // (2 * size))
     if parts < 2 or any(isinstance(a, Tracer) for a in jax.tree.leaves((array, given, masks))):
         return _read(array, given, masks, how)
@@ -142,6 +150,21 @@ def _in_tiles(array: Crossbar, given: tuple[Any, ...], masks: Any, how: tuple[Li
     run = lambda part: jax.block_until_ready(_read(array, part, masks, how))  # noqa: E731
     done = side_by_side(run, cut, ("crossbar", array.shape, size, each, identity((array, masks)), how))
     return joined(done, batch)
+
+
+@eqx.filter_jit
+def _on_all_devices(array: Crossbar, sources: Sources, masks: Any, how: Any, lie: tuple[Any, str]) -> Any:
+    """Leaves of a reading and iterations of each device, which has its own part of the inputs and waits for none."""
+    (mesh, axis), (fixed, rest) = lie, eqx.partition((array, masks), eqx.is_array)
+
+    def part(fixed: Any, sources: Sources) -> Any:
+        array, masks = eqx.combine(fixed, rest)
+        found = _read(array, sources, masks, how)
+        return leaves_of(found), found.iterations[None]
+
+    places = jax.tree.map(lambda k: P(axis) if k == 0 else P(None, axis), inputs_at())
+    run = jax.shard_map(part, mesh=mesh, in_specs=(P(), P(axis)), out_specs=(places, P(axis)), check_vma=False)
+    return run(fixed, sources)
 
 
 def _tile(shape: tuple[int, int]) -> int:

@@ -99,18 +99,23 @@ def joined(parts: Reading | Sequence[Reading], batch: tuple[int, ...]) -> Readin
     Args:
         parts: with batches of one axis, in order; beyond the size of `batch` they only fill up. batch: of the whole.
     """
-    axes = _axes()
+    axes = inputs_at()
     if isinstance(parts, Reading):
-        leaves = jax.tree.map(_unstacked, _free(parts), axes)
+        leaves = jax.tree.map(_unstacked, leaves_of(parts), axes)
         most = jnp.max(parts.iterations)
     else:
-        leaves = jax.tree.map(lambda axis, *a: jnp.concatenate(a, axis), axes, *(_free(p) for p in parts))
+        leaves = jax.tree.map(lambda axis, *a: jnp.concatenate(a, axis), axes, *(leaves_of(p) for p in parts))
         most = jnp.max(jnp.stack([p.iterations for p in parts]))
     many = math.prod(batch)
     leaves = jax.tree.map(lambda a, axis: lax.slice_in_dim(a, 0, many, axis=axis), leaves, axes)
     leaves = jax.tree.map(lambda a, axis: a if axis else a.reshape(*batch, *a.shape[1:]), leaves, axes)
+    return reading_of(leaves, most, batch)
+
+
+def reading_of(leaves: tuple[Any, ...], iterations: Array, batch: tuple[int, ...]) -> Reading:
+    """What `leaves_of` took apart."""
     i, i_rows, power, residual, ok, r, c, cell, along, ends = leaves
-    return Reading(i, i_rows, power, most, residual, ok, r, c, cell, along, ends, batch)
+    return Reading(i, i_rows, power, iterations, residual, ok, r, c, cell, along, ends, batch)
 
 
 def _unstacked(a: Array, axis: int) -> Array:
@@ -119,10 +124,11 @@ def _unstacked(a: Array, axis: int) -> Array:
     return a.reshape(*a.shape[:axis], -1, *a.shape[axis + 2 :])
 
 
-def _free(one: Reading) -> tuple[Any, ...]:
+def leaves_of(one: Reading) -> tuple[Any, ...]:
+    """All but the iterations."""
     return (one.i, one.i_rows, one.power, one.residual, one.ok, one._r, one._c, one._cell, one._along, one._ends)
 
 
-def _axes() -> tuple[Any, ...]:
+def inputs_at() -> tuple[Any, ...]:
     """Where the inputs are, in each."""
     return (0, 0, 0, 0, 0, 1, 1, 1, (1, 1), (0, 0, 0, 0))

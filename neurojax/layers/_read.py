@@ -4,12 +4,15 @@ A stack (k, n, m) is cut into tiles (k, tile rows, tile columns, r, c). What doe
 the top and columns at the right, where nothing flows. Partial sums are added behind the converters.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array
 
 from neurojax.crossbar import Crossbar, Wires
@@ -80,8 +83,21 @@ def read_tiles(tiles: Array, v: Array, hardware: Hardware) -> Array:
     if not hardware.knows("wires"):
         return jnp.einsum("xby,kxzyc->kxzbc", v, tiles)
     lead = tiles.shape[:3]
-    i = jax.vmap(lambda g, v: _read_one(g, v, hardware))(*_flat(tiles, v))
+    i = each_tile(lambda g, v: _read_one(g, v, hardware), *_flat(tiles, v), hardware.mesh)
     return i.reshape(*lead, *i.shape[1:])
+
+
+def each_tile(one: Callable[[Array, Array], Array], g: Array, v: Array, mesh: Any) -> Array:
+    """one(g, v) of all tiles, spread over the devices of a mesh; each goes on by itself.
+
+    Empty tiles fill up where the devices do not divide the tiles.
+    """
+    if mesh is None:
+        return jax.vmap(one)(g, v)
+    count, (axis,) = g.shape[0], mesh.axis_names
+    fill = lambda a: jnp.pad(a, ((0, -count % mesh.size), *((0, 0),) * (a.ndim - 1)))  # noqa: E731
+    run = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=P(axis), out_specs=P(axis), check_vma=False)
+    return run(*jax.device_put((fill(g), fill(v)), NamedSharding(mesh, P(axis))))[:count]
 
 
 def _flat(tiles: Array, v: Array) -> tuple[Array, Array]:
@@ -166,4 +182,4 @@ def power(g: Array, v: Array, hardware: Hardware) -> Array:
         cells: Any = hardware.cells(g) if hardware.knows("nonlinear") and hardware.cells is not None else g
         return Crossbar(cells, hardware.wires).read(v).power
 
-    return jnp.sum(jax.vmap(one)(*_flat(tiles, given)), axis=0)
+    return jnp.sum(each_tile(one, *_flat(tiles, given), hardware.mesh), axis=0)

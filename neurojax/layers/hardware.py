@@ -38,7 +38,7 @@ class Hardware(eqx.Module):
         fidelity: "ideal", "noisy", "wires" or "nonlinear". dac, adc: converters, or None. read_noise: of one cell
             in one reading, a part of its current, or a callable from conductances (S) to that part. cells: for
             "nonlinear". back: the hardware of transposed readings, which then make the gradients; None: exact ones.
-        v_read: of an input of 1 (V). t_read: s.
+        v_read: of an input of 1 (V). t_read: s. mesh: of one axis, over whose devices the tiles are spread, or None.
     """
 
     coding: Any = eqx.field(default_factory=Pair)
@@ -50,6 +50,7 @@ class Hardware(eqx.Module):
     read_noise: Any = None
     cells: Callable[[Array], Any] | None = None
     back: "Hardware | None" = None
+    mesh: Any = eqx.field(static=True, default=None)
     v_read: Param = quantity(0.2, "V", (1e-3, 5.0), scale="log", doc="voltage of an input of 1", source="chosen")
     t_read: Param = quantity(1e-8, "s", (1e-10, 1e-3), scale="log", doc="duration of a reading", source="chosen")
 
@@ -59,6 +60,10 @@ class Hardware(eqx.Module):
             raise CircuitError(f"fidelity = {self.fidelity!r}: one of {', '.join(LEVELS)}.")
         if self.tile is not None and min(self.tile) < 1:
             raise CircuitError(f"tile = {self.tile}: rows and columns of the largest array, one at least.")
+        if self.mesh is not None and len(self.mesh.axis_names) != 1:
+            raise CircuitError(
+                f"mesh with axes {self.mesh.axis_names}: tiles are spread over one; jax.make_mesh((8,), ('tiles',))."
+            )
         if self.fidelity == "nonlinear" and self.cells is None:
             raise CircuitError("fidelity 'nonlinear' needs cells, such as nj.layers.SinhCells(0.3).")
 
