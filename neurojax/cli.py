@@ -1,14 +1,19 @@
 """The command line, `neurojax devices | simulate | fit | characterise | export | families | demo | bench`.
 
-Every error is a sentence, exit code 1.
+Other packages add commands by entry points of the group `neurojax.commands`, each a typer app of one command, which is
+loaded when it is asked for. Every error is a sentence, exit code 1.
 """
 
 import dataclasses
+import functools
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
+import typer.main
 
 from neurojax._cli_export import export
 from neurojax._cli_families import families
@@ -16,7 +21,55 @@ from neurojax._cli_fit import fit
 from neurojax._cli_sheet import characterise
 from neurojax._console import assignments, out, polite, show
 
+
+def added() -> dict[str, EntryPoint]:
+    """Commands of other packages, by name."""
+    return {entry.name: entry for entry in entry_points(group="neurojax.commands")}
+
+
+class Commands(typer.core.TyperGroup):
+    """Our commands and those that are `added`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all, ours first; `ctx` as of click."""
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in added() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command `cmd_name`, None where there is none; `ctx` as of click."""
+        own = super().get_command(ctx, cmd_name)
+        return _loaded(entry) if own is None and (entry := added().get(cmd_name)) else own
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Name, command and the rest of `args`; `ctx` as of click. What is not known is said in a sentence."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from physics.quantity import suggest
+
+            with polite():
+                known = suggest(args[0], tuple(self.list_commands(ctx)))
+                raise ValueError(
+                    f"there is no command {args[0]!r}.{known} Packages add theirs when they are installed: after an "
+                    "update, install again."
+                )
+        return super().resolve_command(ctx, args)
+
+
+def _loaded(entry: EntryPoint) -> Any:
+    """The command of an entry point, its errors as polite as ours."""
+    command: Any = typer.main.get_command(entry.load())
+    command.name, callback = entry.name, command.callback
+
+    @functools.wraps(callback)
+    def politely(*args: Any, **keywords: Any) -> Any:
+        with polite():
+            return callback(*args, **keywords)
+
+    command.callback = politely
+    return command
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Differentiable physics of neuromorphic devices: simulate them, fit them to measured traces.",

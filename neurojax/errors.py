@@ -23,3 +23,7 @@ class FitError(NeurojaxError, RuntimeError):
 
 class ProgrammingError(NeurojaxError, RuntimeError):
     """Cells did not reach what they were programmed to, or a table of pulses is not as exact as was asked."""
+
+
+class DesignError(NeurojaxError, RuntimeError):
+    """A co-design cannot start, or found nothing that can be used."""

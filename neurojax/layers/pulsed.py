@@ -1,6 +1,6 @@
 """In-situ training of pulsed devices: gradient transformations whose updates are what pulses do.
 
-    optimiser = nj.layers.pulsed_sgd(physics.PRESETS["EcRam"](), 0.05, key=key)
+    optimiser = nj.layers.pulsed_sgd(physics.pulsed_presets.PRESETS["EcRam"](), 0.05, key=key)
     optimiser = nj.layers.manhattan(device, key=key)
     optimiser = nj.layers.mixed_precision(device, 0.05, key=key)
 
