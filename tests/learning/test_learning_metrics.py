@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 from learning import baselines, metrics, tasks
 from learning.capacity import information_processing_capacity, memory_capacity
@@ -50,7 +51,7 @@ def test_a_delay_line_remembers_as_many_inputs_as_it_has_places():
         memory_capacity(x, u, 12, 1.0)
 
 
-@pytest.mark.slow
+@rarely
 def test_linear_states_remember_as_much_as_they_are():
     """Any n independent fading linear states hold n in all (H. Jaeger, 2001)."""
     u = inputs(6000)
@@ -79,7 +80,7 @@ def test_products_of_inputs_are_found_by_degree():
         information_processing_capacity(x, u, (10,), chance=0.0)
 
 
-@pytest.mark.slow
+@rarely
 def test_a_reservoir_holds_as_much_as_it_has_states():
     """J. Dambre et al. (2012): n linearly independent fading states hold n, whatever the degrees."""
     u = inputs(20_000)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 import physics
 from learning.experiments.memory import (
@@ -129,7 +130,7 @@ def test_the_circuit_is_the_chain():
         assert np.allclose(kicked(chain, AGES[:4]) / chain.response(AGES[:4]), 1.0, atol=1e-7)
 
 
-@pytest.mark.slow
+@rarely
 def test_filaments_in_the_place_of_resistors():
     """Their sinh makes a kick fade faster, the less the smaller it is: as the square of the voltage."""
     chain = Chain.of((4.18, 54.4), (0.0676, 0.00623))
@@ -151,7 +152,7 @@ def test_a_volatile_device_is_one_state():
         relaxing(physics.LinearDrift(), 1e-3)
 
 
-@pytest.mark.slow
+@rarely
 def test_the_comparison_is_honest():
     """One seed, few steps: the table has all methods and the text says who wins."""
     report = pytest.importorskip("learning.experiments.x4_report")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from programming_cases import yakopcic
 
 import neurojax as nj
@@ -125,7 +126,7 @@ def test_ten_of_ten_digits_by_traces_of_pulses():
     assert jnp.array_equal(jnp.argmax(logistic(state, labels, 1e-4)(state), axis=-1), labels)
 
 
-@pytest.mark.slow
+@rarely
 def test_gradients_through_logistic():
     labels = (NOISY[:, 0] > 0).astype(int) + (NOISY[:, 1] > 1).astype(int)
     f = lambda p: jnp.sum(jnp.sin(logistic(X * p + jnp.sin(X), labels, 0.01 * p, 3)(X)))  # noqa: E731
@@ -136,7 +137,7 @@ def test_gradients_through_logistic():
     assert bool(jnp.isfinite(still).all())
 
 
-@pytest.mark.slow
+@rarely
 def test_the_delta_rule_on_electrochemical_cells():
     rule = nj.layers.MultiMemristive.of(PRESETS["EcRam"](), 1)
     readout, errors = delta_rule(X, Y, rule, 0.05, scale=8.0, epochs=6, key=KEY)
@@ -146,7 +147,7 @@ def test_the_delta_rule_on_electrochemical_cells():
     assert jnp.array_equal(again.weight, readout.weight)
 
 
-@pytest.mark.slow
+@rarely
 def test_the_delta_rule_on_cells_of_a_state_equation():
     """Nonlinear, uneven steps of 1 to 2 % of the range: worse than ridge, far better than nothing; energy is told."""
     rule = MapPair.of(yakopcic(), 0.2, -0.2)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 from learning import tasks
 from neurojax.errors import DataError
@@ -206,7 +207,7 @@ def trigrams(items, texts):
     return np.sign(bound.sum(1) + 0.5)
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize(("d", "hundred", "thirty"), [(128, 0.826, 0.495), (512, 0.986, 0.807), (2048, 1.0, 0.986)])
 def test_languages_are_as_hard_as_the_reference_says(d, hundred, thirty):
     """21 languages by bound trigrams of binary vectors, trained on 20 000 letters; within what chains differ by."""

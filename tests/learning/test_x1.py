@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from typer.testing import CliRunner
 
 import neurojax as nj
@@ -54,7 +55,7 @@ def test_a_leaky_pulse_is_that_of_its_equation():
     assert seen[0] > seen[1] > seen[2] > 0
 
 
-@pytest.mark.slow
+@rarely
 def test_leaky_passes_the_contract_of_devices():
     check_device(Leaky())
 
@@ -108,7 +109,7 @@ def test_the_gradient_is_that_of_differences():
     assert exact == pytest.approx(by_hand, rel=1e-5)
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize("device", ["wox", "diffusive", "second_order"])
 def test_the_gradient_through_the_solver_is_that_of_differences(device):
     reservoir = Reservoir(device, spread=0.03, length=24, washout=6, rtol=1e-7)
@@ -166,7 +167,7 @@ def test_wrong_reservoirs_are_told():
         run(device="leaky", nodes=1)
 
 
-@pytest.mark.slow
+@rarely
 @pytest.mark.parametrize("device", ["leaky", "wox"])
 def test_another_solver_finds_the_same_reservoir(device):
     reservoir = Reservoir(device, spread=0.0, length=24, washout=6, decades=False)
@@ -218,7 +219,7 @@ def test_without_an_installation_the_command_is_missed_in_words(monkeypatch):
     assert done.exit_code == 1 and "install again" in " ".join(done.output.split())
 
 
-@pytest.mark.slow
+@rarely
 def test_x1_from_the_command_line_and_again_from_its_folder(commands, tmp_path):
     words = ("run", "x1", "--seeds", 1, "-o", tmp_path, "--device", "leaky", "--nodes", 3, "--steps", 12)
     done = commands(*words, "--length", 40, "--progress", "false")
@@ -234,7 +235,7 @@ def test_x1_from_the_command_line_and_again_from_its_folder(commands, tmp_path):
     assert commands(*words, "--length", 50).exit_code == 1
 
 
-@pytest.mark.slow
+@rarely
 def test_the_pilot_is_reproduced():
     """Own pilot: best of 1500 random designs .0051, (1+1)-ES .0021 to .0024, gradient .0013; here all are lower."""
     report = run(seeds=2, device="leaky", spread=0.0, progress=False)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 
 from learning.experiments import x2_report
 from learning.experiments.x2_array import CIRCUIT, Chip, Task, digits, ideal_error, software, windows
@@ -92,7 +93,7 @@ def test_windows_have_an_optimum_in_between(chip):
     assert found[0] > 1.1 * found[best] and found[-1] > 1.1 * found[best]
 
 
-@pytest.mark.slow
+@rarely
 def test_the_comparison_runs_and_resumes(tmp_path):
     how = dict(seeds=1, steps=40, output=tmp_path, progress=False)
     report = x2_report.run(**how)

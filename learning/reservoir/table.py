@@ -1,0 +1,274 @@
+"""The reservoir table: tasks x devices x (by hand, random search, gradient), beside what has to be beaten.
+
+    rows = reservoir_table(seeds=5)                      python -m learning.reservoir.table --seeds 5 -o out
+    print(table_text(rows))
+
+Every reservoir has 100 readings with 1 % noise, as many as the echo-state network has units. Three segments follow a
+washout: readouts learn on the first, designs and penalties are chosen on the second, what is told is of the third. Both
+normalised errors are given, and linear readouts of past inputs beside them (where a target has little variance for its
+size, an error by power says little). What differs from seed to seed: masks, devices, noise, and inputs if random.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from rich.progress import Progress
+
+from learning.baselines import driven_task
+from learning.metrics import nmse
+from learning.readout import ridge
+from learning.reservoir.baselines import LinearLags, echo_state
+from learning.reservoir.kits import Design, Kit, drawn_design, kits, reservoir_of
+from learning.reservoir.reservoir import Noise
+
+WASHOUT, TRAIN, CHOOSE, TEST = 100, 600, 300, 600
+PENALTIES = (1e-9, 1e-7, 1e-5, 1e-3)
+AHEAD = 10
+"""Steps by which Mackey-Glass is predicted in the table; one step is easy for two lags."""
+COST = 4
+"""Runs that one gradient is counted as."""
+TASKS = ("second_order", "narma10", "mackey_glass", "henon_map")
+
+
+class Row(NamedTuple):
+    """Errors on the test segment of one way to do one task.
+
+    Attributes:
+        task, who, how: names. variance, power: normalised mean squared errors, (seeds,).
+    """
+
+    task: str
+    who: str
+    how: str
+    variance: np.ndarray
+    power: np.ndarray
+
+
+class Score(NamedTuple):
+    """On the segment of choice, and on that of the test by variance and by power."""
+
+    choice: Float[Array, ""]
+    variance: Float[Array, ""]
+    power: Float[Array, ""]
+
+
+def series(task: str, *, key: Array) -> tuple[Float[Array, " time"], Float[Array, " time"]]:
+    """Input between 0 and 1 and target of a `task` of the table; `key` is of inputs that are random."""
+    length = WASHOUT + TRAIN + CHOOSE + TEST
+    name: Any = task
+    made = driven_task(name, length + AHEAD, key=key)
+    late = AHEAD - 1 if task == "mackey_glass" else 0
+    u, y = made.u[:length], made.y[late : late + length]
+    return (u - jnp.min(u)) / (jnp.max(u) - jnp.min(u)), y
+
+
+def scored(features: Float[Array, "time features"], y: Float[Array, " time"]) -> Score:
+    """Errors of the readout of some `features` for a target `y`, its penalty chosen on the second segment."""
+    ends = np.cumsum([WASHOUT, TRAIN, CHOOSE, TEST])
+    train, choose, test = (slice(int(a), int(b)) for a, b in pairwise(ends))
+    target = y[:, None]
+    answers = jnp.stack([ridge(features[train], target[train], p)(features) for p in PENALTIES])
+    of = lambda part, by: jnp.stack([nmse(a[part], target[part], by) for a in answers])  # noqa: E731
+    choice = of(choose, "variance")
+    best = jnp.argmin(choice)
+    return Score(choice[best], of(test, "variance")[best], of(test, "power")[best])
+
+
+def _designed(kit: Kit, noise: float, design: Design, u: Array, y: Array, key: Array) -> Score:
+    drawn, read = jax.random.split(key)
+    return scored(reservoir_of(kit, design, noise, key=drawn).run(u, key=read), y)
+
+
+def _nominal(kit: Kit, key: Array) -> Design:
+    return drawn_design(jnp.asarray(kit.nominal), key=key)
+
+
+def _searched(kit: Kit, noise: float, draws: int, u: Array, y: Array, key: Array) -> Score:
+    """The best of some random knobs and masks."""
+    low, high = jnp.asarray(kit.low), jnp.asarray(kit.high)
+
+    def one(k: Array) -> Score:
+        knobs, mask = jax.random.split(jax.random.fold_in(key, k))
+        design = drawn_design(low + jax.random.uniform(knobs, (3,)) * (high - low), key=mask)
+        return _designed(kit, noise, design, u, y, key)
+
+    tried = jax.lax.map(one, jnp.arange(draws, dtype=jnp.uint32), batch_size=4)
+    return jax.tree.map(lambda a: a[jnp.nanargmin(tried.choice)], tried)
+
+
+def _climbed(kit: Kit, noise: float, steps: int, u: Array, y: Array, keys: Array) -> Score:
+    """Adam on knobs, mask, gains and shifts from the design by hand, all seeds at once; the best step is kept."""
+    low, high = jnp.asarray(kit.low), jnp.asarray(kit.high)
+    reach = jnp.max(high[:2] - low[:2])
+    optimiser = optax.adam(optax.cosine_decay_schedule(0.05, steps))
+
+    def loss(z: Design, u: Array, y: Array, key: Array, k: Array) -> tuple[Array, Score]:
+        start = _nominal(kit, key)
+        knobs = jnp.clip(start.knobs + z.knobs * (high - low), low, high)
+        design = Design(knobs, start.mask + z.mask, start.gain * jnp.exp(z.gain), reach * z.shift)
+        drawn, read = jax.random.split(key)
+        reservoir = reservoir_of(kit, design, noise, key=drawn)
+        score = scored(reservoir.run(u, key=jax.random.fold_in(read, k)), y)
+        return jnp.log(score.choice), score
+
+    @jax.jit
+    def step(z: Design, state: Any, k: Array) -> tuple[Design, Any, Score]:
+        slope, score = jax.vmap(jax.grad(loss, has_aux=True), in_axes=(0, 0, 0, 0, None))(z, u, y, keys, k)
+        slope = jax.tree.map(lambda a: jnp.where(jnp.isfinite(a), a, jnp.zeros_like(a)), slope)
+        move, state = optimiser.update(slope, state)
+        moved: Any = optax.apply_updates(cast(Any, z), move)
+        return moved, state, score
+
+    z = jax.tree.map(jnp.zeros_like, jax.vmap(lambda k: _nominal(kit, k))(keys))
+    state, scores = optimiser.init(z), []
+    for k in range(steps):
+        z, state, score = step(z, state, jnp.asarray(k, jnp.uint32))
+        scores.append(score)
+    every: Any = jax.tree.map(lambda *a: jnp.stack(a), *scores)
+    best = jnp.nanargmin(every.choice, axis=0)
+    return jax.tree.map(lambda a: jnp.take_along_axis(a, best[None], axis=0)[0], every)
+
+
+def _baselines(task: str, u: Array, y: Array, noise: float, draws: int, keys: Array) -> list[Row]:
+    """Lags, and the echo-state network as it is, with the noise of the devices, and after a random search."""
+    rows, told = [], jax.jit(scored)
+    of = lambda name, how, scores: rows.append(_row(task, name, how, jax.tree.map(lambda *a: jnp.stack(a), *scores)))  # noqa: E731
+    for lags in (1, 2, 5, 20):
+        read = jax.jit(lambda u, lags=lags: LinearLags(lags=lags).run(u))
+        of(f"{lags} lag{'s' if lags > 1 else ''}", "linear", [told(read(a), b) for a, b in zip(u, y, strict=True)])
+    several = list(zip([echo_state(100, key=k) for k in keys], u, y, keys, strict=True))
+    noisy = f"{100 * noise:g} % noise"
+    of("ESN-100", "defaults", [told(n.run(a), b) for n, a, b, _ in several])
+    of("ESN-100", noisy, [told(Noise(noise)(n.run(a), k), b) for n, a, b, k in several])
+    of("ESN-100", "random search", [_best_network(a, b, 0.0, draws, k) for _, a, b, k in several])
+    of("ESN-100", f"random search, {noisy}", [_best_network(a, b, noise, draws, k) for _, a, b, k in several])
+    return rows
+
+
+@eqx.filter_jit
+def _best_network(u: Array, y: Array, noise: float, draws: int, key: Array) -> Score:
+    network = echo_state(100, key=key)
+
+    def one(k: Array) -> Score:
+        lr, sr, scale, bias = jax.random.uniform(jax.random.fold_in(key, k), (4,))
+        radius, into, shift = (0.2 + sr) / 0.9, 2 * 10 ** (2 * scale - 1.5), 5 * bias
+        moved = eqx.tree_at(
+            lambda n: (n.recurrent, n.into, n.bias, n.leak),
+            network,
+            (network.recurrent * radius, network.into * into, network.bias * shift, 0.1 + 0.9 * lr),
+        )
+        return scored(Noise(noise)(moved.run(u), jax.random.fold_in(key, k)), y)
+
+    tried = jax.lax.map(one, jnp.arange(draws, dtype=jnp.uint32))
+    return jax.tree.map(lambda a: a[jnp.nanargmin(tried.choice)], tried)
+
+
+def _row(task: str, who: str, how: str, score: Score) -> Row:
+    return Row(task, who, how, np.asarray(score.variance), np.asarray(score.power))
+
+
+def reservoir_table(
+    tasks: Sequence[str] = TASKS,
+    who: Sequence[str] | None = None,
+    *,
+    seeds: int = 5,
+    draws: int = 20,
+    steps: int = 0,
+    noise: float = 0.01,
+    progress: bool = True,
+) -> list[Row]:
+    """Errors of reservoirs of devices and of baselines, from one run.
+
+    Args:
+        tasks: of the four. who: kinds of devices (`kits`), all by default. seeds: repetitions. draws: random designs,
+            of the echo-state network too. steps: of the gradient, each counted as four designs; 0 leaves it out.
+            noise: relative, of each reading of a device.
+    """
+    known, keys = kits(), jax.random.split(jax.random.key(0), seeds)
+    chosen = list(known) if who is None else list(who)
+    rows: list[Row] = []
+    with Progress(disable=not progress) as bar:
+        job = bar.add_task("reservoirs", total=len(tasks) * (len(chosen) + 1))
+        for task in tasks:
+            u, y = jax.vmap(lambda k, task=task: series(task, key=k))(keys)
+            rows += _baselines(task, u, y, noise, draws, keys)
+            bar.advance(job)
+            for name in chosen:
+                rows += _of_kit(task, name, known[name], u, y, noise, draws, steps, keys)
+                bar.advance(job)
+    return rows
+
+
+def _of_kit(
+    task: str, name: str, kit: Kit, u: Any, y: Any, noise: float, draws: int, steps: int, keys: Array
+) -> list[Row]:
+    ways = {"by hand": 0, f"random search, {draws}": draws}
+    rows = [_row(task, name, how, _of_seeds(kit, noise, number, u, y, keys)) for how, number in ways.items()]
+    if steps:
+        rows.append(_row(task, name, f"gradient, {steps} = {COST * steps}", _climbed(kit, noise, steps, u, y, keys)))
+    return rows
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _of_seeds(kit: Kit, noise: float, draws: int, u: Any, y: Any, keys: Array) -> Score:
+    """By hand (no draws) or by random search; compiled once for all tasks."""
+    if not draws:
+        return jax.vmap(lambda u, y, k: _designed(kit, noise, _nominal(kit, k), u, y, k))(u, y, keys)
+    return jax.vmap(lambda u, y, k: _searched(kit, noise, draws, u, y, k))(u, y, keys)
+
+
+def table_text(rows: Sequence[Row]) -> str:
+    """The table, mean and standard deviation over seeds of both errors, of some `rows`."""
+    lines = []
+    for task in dict.fromkeys(row.task for row in rows):
+        lines += ["", f"{task:40}{'NMSE, of variance':>24}{'NMSE, of power':>24}{'NRMSE':>9}"]
+        for row in (r for r in rows if r.task == task):
+            both = [f"{np.mean(e):.3g} +- {np.std(e):.1g}" for e in (row.variance, row.power)]
+            root = np.mean(np.sqrt(row.variance))
+            lines.append(f"{row.who + ', ' + row.how:40}{both[0]:>24}{both[1]:>24}{root:9.3g}")
+    return "\n".join(lines[1:])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The table from a shell, by `arguments`: printed, and kept as reservoirs.json and reservoirs.txt in a folder."""
+    jax.config.update("jax_enable_x64", True)
+    parser = argparse.ArgumentParser(prog="python -m learning.reservoir.table", description=reservoir_table.__doc__)
+    parser.add_argument("--tasks", default=",".join(TASKS), help="separated by commas")
+    parser.add_argument("--devices", default=None, help="separated by commas; all by default")
+    for name, value in (("seeds", 5), ("draws", 20), ("steps", 0)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--noise", type=float, default=0.01)
+    parser.add_argument("-o", "--out", type=Path, default=None, help="folder")
+    given = parser.parse_args(arguments)
+    who = given.devices.split(",") if given.devices else None
+    options: dict[str, Any] = dict(seeds=given.seeds, draws=given.draws, steps=given.steps, noise=given.noise)
+    rows: list[Row] = []
+    for task in given.tasks.split(","):
+        found = reservoir_table([task], who, **options)
+        print(table_text(found) + "\n", flush=True)
+        rows += found
+        if given.out is not None:
+            _keep(given.out, rows, options)
+
+
+def _keep(out: Path, rows: Sequence[Row], options: dict[str, Any]) -> None:
+    """Written after every task: a run that is stopped has told what it had."""
+    out.mkdir(parents=True, exist_ok=True)
+    plain = [row._asdict() | {"variance": row.variance.tolist(), "power": row.power.tolist()} for row in rows]
+    (out / "reservoirs.json").write_text(json.dumps({"options": options, "rows": plain}, indent=1))
+    (out / "reservoirs.txt").write_text(table_text(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()
