@@ -22,9 +22,9 @@ test: .venv/ready
 test-slow: .venv/ready
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
 
-# 18 and 19 are longer than a minute: pytest --nbmake notebooks/18* notebooks/19*
+# 14 to 19 take a minute or more each: pytest --nbmake notebooks/1[4-9]*
 notebooks: .venv/ready
-	$(BIN)/python -m pytest --nbmake notebooks --ignore-glob='*/1[89]_*' -m 'not slow' --numprocesses $(WORKERS) -W default
+	$(BIN)/python -m pytest --nbmake notebooks --ignore-glob='*/1[4-9]_*' -m 'not slow' --numprocesses $(WORKERS) -W default
 
 bench: .venv/ready
 	$(BIN)/neurojax bench engine
