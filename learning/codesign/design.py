@@ -91,6 +91,19 @@ class Design(eqx.Module):
         """The length of theta."""
         return sum(v.size for v in self.variables)
 
+    def part(self, name: str) -> slice:
+        """Where the variable `name` lies in theta.
+
+        Raises:
+            DesignError: there is no such variable.
+        """
+        first = 0
+        for v in self.variables:
+            if v.name == name:
+                return slice(first, first + v.size)
+            first += v.size
+        raise DesignError(f"{name!r} is no variable.{suggest(name, tuple(v.name for v in self.variables))}")
+
     @property
     def theta(self) -> Float[Array, " n"]:
         """Where the tree is on the line; what sits on a bound is pulled a ten-thousandth of the box inside."""
@@ -174,10 +187,7 @@ class Design(eqx.Module):
 
     def _placed(self, flat: Array) -> Any:
         """The tree with `flat` in the place of its free leaves."""
-        new, first = {}, 0
-        for v in self.variables:
-            new[v.name] = flat[first : first + v.size].reshape(v.shape)
-            first += v.size
+        new = {v.name: flat[self.part(v.name)].reshape(v.shape) for v in self.variables}
         paths, structure = jtu.tree_flatten_with_path(self.tree)
         leaves = [new[n].astype(leaf.dtype) if (n := _name(path)) in new else leaf for path, leaf in paths]
         return jtu.tree_unflatten(structure, leaves)

@@ -42,7 +42,7 @@ class Kind:
 
     Attributes:
         make: the device with its nominal values. tau: name of the time constant that is spread over the nodes, and its
-            bounds in frames. free: bounds of what else may be designed, None for those that are declared.
+            bounds in frames. free: bounds of what else may be designed.
         frame: time of one input (s). v_read: voltage of the reading (V). v_max: largest voltage either way (V).
         drive: voltages of the nominal design at the inputs 0 and 1 (V).
     """
@@ -50,7 +50,7 @@ class Kind:
     make: Callable[[], physics.AbstractDevice]
     tau: str
     frames: tuple[float, float]
-    free: Mapping[str, tuple[float, float] | None]
+    free: Mapping[str, tuple[float, float]]
     frame: float
     v_read: float
     v_max: float
@@ -171,7 +171,7 @@ class Reservoir:
         full = lambda value: jnp.full(nodes, value, jnp.result_type(float))  # noqa: E731
         device = kind.make()
         spread = {kind.tau: jnp.geomspace(slow, fast, nodes)} | {n: full(getattr(device, n)) for n in kind.free}
-        bounds: dict[str, Any] = {f"device.{n}": b for n, b in kind.free.items() if b}
+        bounds: dict[str, Any] = {f"device.{n}": b for n, b in kind.free.items()}
         log = [n for n in kind.free if device.parameters()[n].quantity.scale == "log"]
         bounds = {n: (*b, "log") if n.removeprefix("device.") in log else b for n, b in bounds.items()}
         bounds |= {f"device.{kind.tau}": (slow, fast, "log"), "v_low": (-kind.v_max, kind.v_max)}
@@ -181,11 +181,10 @@ class Reservoir:
 
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random theta whose nodes share their material and have voltages and time constants of their own."""
-        theta, first = design.draw(around, key=key), 0
-        for v in design.variables:
-            if v.name.removeprefix("device.") in self.kind.free:
-                theta = theta.at[first : first + v.size].set(theta[first])
-            first += v.size
+        theta = design.draw(around, key=key)
+        for name in self.kind.free:
+            where = design.part(f"device.{name}")
+            theta = theta.at[where].set(theta[where.start])
         return theta
 
 

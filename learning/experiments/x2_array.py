@@ -170,12 +170,8 @@ class Task:
 
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random circuit with the weights of the start: a random search over weights gets nowhere."""
-        theta, first = design.draw(around, key=key), 0
-        for v in design.variables:
-            if v.name == "weights":
-                theta = theta.at[first : first + v.size].set(around[first : first + v.size])
-            first += v.size
-        return theta
+        weights = design.part("weights")
+        return design.draw(around, key=key).at[weights].set(around[weights])
 
     def _deviation(self, i: Float[Array, "tiles n columns"]) -> Array:
         """Of a converted current: amplifier, and the steps of a converter whose range fits the largest current (A)."""
