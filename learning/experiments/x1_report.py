@@ -20,7 +20,7 @@ from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
-from learning.experiments.driven import Driven
+from learning.experiments.x1_devices import Driven
 from learning.experiments.x1_reservoir import Reservoir
 from learning.experiments.x1_tasks import LAGS, linear_lags, piece
 from learning.metrics import nmse

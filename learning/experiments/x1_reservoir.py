@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 import neurojax as nj
 import physics
 from learning.codesign import Design
-from learning.experiments.driven import Driven, Leaky
+from learning.experiments.x1_devices import Driven, Leaky
 from learning.experiments.x1_tasks import piece
 from learning.metrics import nmse
 from learning.readout import ridge

@@ -3,7 +3,7 @@
     report = run(states="2,4", seeds=5)
     print(report)
 
-The budget is `memory.C_BOUNDS`, `memory.G_BOUNDS`, 1e5 synapses, and an SNR of 40 for a new memory. Two aims: the
+The budget is `x4_chain.C_BOUNDS`, `x4_chain.G_BOUNDS`, 1e5 synapses, and an SNR of 40 for a new memory. Two aims: the
 lifetime of a memory, and the mean of ln SNR at ages of 1 to 1e4. Each seed starts all searches at the same random
 chain; each search has as many evaluations, a gradient counted as three.
 """
@@ -24,7 +24,7 @@ from rich.console import Console, Group
 
 from learning import codesign
 from learning.codesign import Comparison, Design, Trial
-from learning.experiments.memory import Chain, brightened, hand_law, horizon_loss, lifetime_loss
+from learning.experiments.x4_chain import Chain, brightened, hand_law, horizon_loss, lifetime_loss
 from neurojax.errors import DataError
 
 SYNAPSES = 1e5

@@ -7,7 +7,7 @@ import pytest
 from established import rarely
 
 import physics
-from learning.experiments.memory import (
+from learning.experiments.x4_chain import (
     C_BOUNDS,
     G_BOUNDS,
     Chain,
@@ -16,7 +16,7 @@ from learning.experiments.memory import (
     horizon_loss,
     lifetime_loss,
 )
-from learning.experiments.memory_circuit import gap_cell, kicked, relaxing
+from learning.experiments.x4_circuit import gap_cell, kicked, relaxing
 from neurojax.errors import DataError
 
 N = 1e5

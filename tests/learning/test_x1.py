@@ -15,7 +15,7 @@ import neurojax as nj
 import neurojax.cli
 import physics
 from learning import codesign
-from learning.experiments.driven import Driven, Leaky
+from learning.experiments.x1_devices import Driven, Leaky
 from learning.experiments.x1_report import both_errors, resolve, run
 from learning.experiments.x1_reservoir import KINDS, Reservoir
 from learning.experiments.x1_tasks import TASKS, linear_lags, piece

@@ -1,4 +1,4 @@
-"""The chain of `memory.py` in devices: capacitors joined by resistors or by filaments, and one volatile device.
+"""The chain of `x4_chain.py` in devices: capacitors joined by resistors or by filaments, and one volatile device.
 
     kept = kicked(chain, times)                                by the transient simulator, to check the exact solution
     kept = kicked(chain, times, coupling=gap_cell)             with filaments in the place of the resistors
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 import neurojax as nj
 import physics
-from learning.experiments.memory import Chain
+from learning.experiments.x4_chain import Chain
 from neurojax.errors import DataError
 from neurojax.metrics import volatility
 
