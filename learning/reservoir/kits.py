@@ -37,18 +37,16 @@ class Kit(NamedTuple):
 
 
 class Design(eqx.Module):
-    """What is designed: knobs, mask, and a gain (factor) and shift (V) of each device."""
+    """What is designed: knobs and mask."""
 
     knobs: Knobs
     mask: Float[Array, "devices slots 1"]
-    gain: Float[Array, " devices"]
-    shift: Float[Array, " devices"]
 
 
 def drawn_design(knobs: Knobs, *, key: Array) -> Design:
-    """A mask of random signs, all gains one, no shifts, for given `knobs`; `key` is of the mask."""
+    """A mask of random signs for given `knobs`; `key` is of the mask."""
     mask = jax.random.choice(key, jnp.asarray([-1.0, 1.0], knobs.dtype), (DEVICES, SLOTS, 1))
-    return Design(knobs, mask, jnp.ones(DEVICES, knobs.dtype), jnp.zeros(DEVICES, knobs.dtype))
+    return Design(knobs, mask)
 
 
 def reservoir_of(kit: Kit, design: Design, noise: float, *, key: Array) -> NodeReservoir:
@@ -59,10 +57,11 @@ def reservoir_of(kit: Kit, design: Design, noise: float, *, key: Array) -> NodeR
     """
     low, high, time = design.knobs
     frames = kit.frames(10**time, key)
-    middle, half = 0.5 * (high + low), 0.5 * (high - low)
-    offset, nothing = middle + design.shift, jnp.zeros(DEVICES, low.dtype)
+    gain, offset, nothing = (
+        jnp.full(DEVICES, a) for a in (0.5 * (high - low), 0.5 * (high + low), jnp.zeros_like(low))
+    )
     limits = jnp.asarray([kit.low[0], kit.high[1]], low.dtype)
-    drive: dict[str, Any] = dict(gain=half * design.gain, offset=offset, feedback=nothing, limits=limits)
+    drive: dict[str, Any] = dict(gain=gain, offset=offset, feedback=nothing, limits=limits)
     return NodeReservoir(frames=frames, mask=design.mask, noise=Noise(noise), **drive)
 
 

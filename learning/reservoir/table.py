@@ -1,4 +1,4 @@
-"""The reservoir table: tasks x devices x (by hand, random search, gradient), beside what has to be beaten.
+"""The reservoir table: tasks x devices x (by hand, random search), beside what has to be beaten.
 
     rows = reservoir_table(seeds=5)                      python -m learning.reservoir.table --seeds 5 -o out
     print(table_text(rows))
@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 from rich.progress import Progress
 
@@ -36,8 +35,6 @@ WASHOUT, TRAIN, CHOOSE, TEST = 100, 600, 300, 600
 PENALTIES = (1e-9, 1e-7, 1e-5, 1e-3)
 AHEAD = 10
 """Steps by which Mackey-Glass is predicted in the table; one step is easy for two lags."""
-COST = 4
-"""Runs that one gradient is counted as."""
 TASKS = ("second_order", "narma10", "mackey_glass", "henon_map")
 
 
@@ -107,39 +104,6 @@ def _searched(kit: Kit, noise: float, draws: int, u: Array, y: Array, key: Array
     return jax.tree.map(lambda a: a[jnp.nanargmin(tried.choice)], tried)
 
 
-def _climbed(kit: Kit, noise: float, steps: int, u: Array, y: Array, keys: Array) -> Score:
-    """Adam on knobs, mask, gains and shifts from the design by hand, all seeds at once; the best step is kept."""
-    low, high = jnp.asarray(kit.low), jnp.asarray(kit.high)
-    reach = jnp.max(high[:2] - low[:2])
-    optimiser = optax.adam(optax.cosine_decay_schedule(0.05, steps))
-
-    def loss(z: Design, u: Array, y: Array, key: Array, k: Array) -> tuple[Array, Score]:
-        start = _nominal(kit, key)
-        knobs = jnp.clip(start.knobs + z.knobs * (high - low), low, high)
-        design = Design(knobs, start.mask + z.mask, start.gain * jnp.exp(z.gain), reach * z.shift)
-        drawn, read = jax.random.split(key)
-        reservoir = reservoir_of(kit, design, noise, key=drawn)
-        score = scored(reservoir.run(u, key=jax.random.fold_in(read, k)), y)
-        return jnp.log(score.choice), score
-
-    @jax.jit
-    def step(z: Design, state: Any, k: Array) -> tuple[Design, Any, Score]:
-        slope, score = jax.vmap(jax.grad(loss, has_aux=True), in_axes=(0, 0, 0, 0, None))(z, u, y, keys, k)
-        slope = jax.tree.map(lambda a: jnp.where(jnp.isfinite(a), a, jnp.zeros_like(a)), slope)
-        move, state = optimiser.update(slope, state)
-        moved: Any = optax.apply_updates(cast(Any, z), move)
-        return moved, state, score
-
-    z = jax.tree.map(jnp.zeros_like, jax.vmap(lambda k: _nominal(kit, k))(keys))
-    state, scores = optimiser.init(z), []
-    for k in range(steps):
-        z, state, score = step(z, state, jnp.asarray(k, jnp.uint32))
-        scores.append(score)
-    every: Any = jax.tree.map(lambda *a: jnp.stack(a), *scores)
-    best = jnp.nanargmin(every.choice, axis=0)
-    return jax.tree.map(lambda a: jnp.take_along_axis(a, best[None], axis=0)[0], every)
-
-
 def _baselines(task: str, u: Array, y: Array, noise: float, draws: int, keys: Array) -> list[Row]:
     """Lags, and the echo-state network as it is, with the noise of the devices, and after a random search."""
     rows, told = [], jax.jit(scored)
@@ -184,7 +148,6 @@ def reservoir_table(
     *,
     seeds: int = 5,
     draws: int = 20,
-    steps: int = 0,
     noise: float = 0.01,
     progress: bool = True,
 ) -> list[Row]:
@@ -192,7 +155,7 @@ def reservoir_table(
 
     Args:
         tasks: of the four. who: kinds of devices (`kits`), all by default. seeds: repetitions. draws: random designs,
-            of the echo-state network too. steps: of the gradient, each counted as four designs; 0 leaves it out.
+            of the echo-state network too.
             noise: relative, of each reading of a device.
     """
     known, keys = kits(), jax.random.split(jax.random.key(0), seeds)
@@ -205,19 +168,14 @@ def reservoir_table(
             rows += _baselines(task, u, y, noise, draws, keys)
             bar.advance(job)
             for name in chosen:
-                rows += _of_kit(task, name, known[name], u, y, noise, draws, steps, keys)
+                rows += _of_kit(task, name, known[name], u, y, noise, draws, keys)
                 bar.advance(job)
     return rows
 
 
-def _of_kit(
-    task: str, name: str, kit: Kit, u: Any, y: Any, noise: float, draws: int, steps: int, keys: Array
-) -> list[Row]:
+def _of_kit(task: str, name: str, kit: Kit, u: Any, y: Any, noise: float, draws: int, keys: Array) -> list[Row]:
     ways = {"by hand": 0, f"random search, {draws}": draws}
-    rows = [_row(task, name, how, _of_seeds(kit, noise, number, u, y, keys)) for how, number in ways.items()]
-    if steps:
-        rows.append(_row(task, name, f"gradient, {steps} = {COST * steps}", _climbed(kit, noise, steps, u, y, keys)))
-    return rows
+    return [_row(task, name, how, _of_seeds(kit, noise, number, u, y, keys)) for how, number in ways.items()]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -246,13 +204,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m learning.reservoir.table", description=reservoir_table.__doc__)
     parser.add_argument("--tasks", default=",".join(TASKS), help="separated by commas")
     parser.add_argument("--devices", default=None, help="separated by commas; all by default")
-    for name, value in (("seeds", 5), ("draws", 20), ("steps", 0)):
+    for name, value in (("seeds", 5), ("draws", 20)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--noise", type=float, default=0.01)
     parser.add_argument("-o", "--out", type=Path, default=None, help="folder")
     given = parser.parse_args(arguments)
     who = given.devices.split(",") if given.devices else None
-    options: dict[str, Any] = dict(seeds=given.seeds, draws=given.draws, steps=given.steps, noise=given.noise)
+    options: dict[str, Any] = dict(seeds=given.seeds, draws=given.draws, noise=given.noise)
     rows: list[Row] = []
     for task in given.tasks.split(","):
         found = reservoir_table([task], who, **options)
