@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from learning.metrics import nmse
 from learning.readout import ridge
+from learning.reservoir.baselines import echo_state
 from learning.tasks.bits import random_bits, temporal_xor
 from learning.tasks.series import henon_map, mackey_glass, narma, second_order, uniform_inputs
 from neurojax.errors import DataError
@@ -188,17 +189,8 @@ def echo_states(
         u: inputs. units: how many. lr: leak rate. sr: spectral radius of W. input_scaling: largest w. bias_scaling:
             largest b. key: of the weights.
     """
-    recurrent, inner, bias = jax.random.split(key, 3)
-    draw = lambda k, *shape: jax.random.uniform(k, shape, u.dtype, -1.0, 1.0)  # noqa: E731
-    w = draw(recurrent, units, units)
-    w = w * (sr / jnp.max(jnp.abs(jnp.linalg.eigvals(w))))
-    w_in, b = input_scaling * draw(inner, units), bias_scaling * draw(bias, units)
-
-    def step(x: Array, u: Array) -> tuple[Array, Array]:
-        x = (1 - lr) * x + lr * jnp.tanh(w @ x + w_in * u + b)
-        return x, x
-
-    return jax.lax.scan(step, jnp.zeros(units, u.dtype), u)[1]
+    network = echo_state(units, lr, sr, input_scaling, bias_scaling, key=key)
+    return jax.tree.map(lambda a: a.astype(u.dtype), network).run(u)
 
 
 def report(

@@ -71,7 +71,7 @@ def echo_state(
     inputs: int = 1,
     key: Array,
 ) -> EchoState:
-    """The random network of `learning.baselines.echo_states` as a reservoir; the same states for the same key.
+    """A random network as a reservoir, see `learning.baselines.echo_states`; W, weights and biases dense and uniform.
 
     Args:
         units: neurons. lr: leak rate. sr: spectral radius of W. input_scaling: largest weight of an input.

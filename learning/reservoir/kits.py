@@ -57,9 +57,8 @@ def reservoir_of(kit: Kit, design: Design, noise: float, *, key: Array) -> NodeR
     """
     low, high, time = design.knobs
     frames = kit.frames(10**time, key)
-    gain, offset, nothing = (
-        jnp.full(DEVICES, a) for a in (0.5 * (high - low), 0.5 * (high + low), jnp.zeros_like(low))
-    )
+    levels = 0.5 * (high - low), 0.5 * (high + low), jnp.zeros_like(low)
+    gain, offset, nothing = (jnp.full(DEVICES, level) for level in levels)
     limits = jnp.asarray([kit.low[0], kit.high[1]], low.dtype)
     drive: dict[str, Any] = dict(gain=gain, offset=offset, feedback=nothing, limits=limits)
     return NodeReservoir(frames=frames, mask=design.mask, noise=Noise(noise), **drive)

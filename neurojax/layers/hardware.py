@@ -62,7 +62,8 @@ class Hardware(eqx.Module):
             raise CircuitError(f"tile = {self.tile}: rows and columns of the largest array, one at least.")
         if self.mesh is not None and len(self.mesh.axis_names) != 1:
             raise CircuitError(
-                f"mesh with axes {self.mesh.axis_names}: tiles are spread over one; jax.make_mesh((8,), ('tiles',))."
+                f"mesh with axes {self.mesh.axis_names}: tiles are spread over one, as of "
+                "jax.sharding.Mesh(jax.devices(), ('tiles',))."
             )
         if self.fidelity == "nonlinear" and self.cells is None:
             raise CircuitError("fidelity 'nonlinear' needs cells, such as nj.layers.SinhCells(0.3).")
