@@ -1,3 +1,5 @@
+"""Exact generators and small data sets: what reservoirs, readouts and memories are tested on."""
+
 from learning.tasks.bits import XorSpikes as XorSpikes
 from learning.tasks.bits import parity as parity
 from learning.tasks.bits import random_bits as random_bits
