@@ -12,6 +12,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -99,27 +100,30 @@ def run(
 
     Args:
         states: numbers of states, with commas. aims: of "lifetime" and "horizons", with commas. seeds: of each search.
-        steps: of the gradient. rate: of its optimiser. output: not needed, a run takes minutes at most.
+        steps: of the gradient. rate: of its optimiser. output: folder, from which a killed run goes on.
 
     Raises:
-        DataError: an unknown aim, or no seeds.
+        DataError: an unknown aim, or no seeds. DesignError: the folder holds another run.
     """
-    del output
+    folder = None if output is None else Path(output) / "searches"
     chosen = [a.strip() for a in aims.split(",")]
     if not set(chosen) <= set(AIMS) or seeds < 1:
         raise DataError(f"x4: aims = {aims!r}, there are {', '.join(AIMS)}; seeds = {seeds} must be one or more.")
     comparisons, chains = {}, {}
     for aim in chosen:
         for m in (int(s) for s in states.split(",")):
-            comparisons[aim, m], chains[aim, m] = compared(aim, m, seeds, steps, rate)
+            comparisons[aim, m], chains[aim, m] = compared(aim, m, seeds, steps, rate, folder)
     return Report(comparisons, chains)
 
 
-def compared(aim: str, m: int, seeds: int, steps: int, rate: float) -> tuple[Comparison, Chain]:
+def compared(
+    aim: str, m: int, seeds: int, steps: int, rate: float, folder: Path | None = None
+) -> tuple[Comparison, Chain]:
     """All methods on one aim with one number of states, and the best chain of all.
 
     Args:
         aim: of `AIMS`. m: states. seeds: of each search. steps, rate: of the gradient.
+        folder: for what each search has so far.
     """
     loss, unit = AIMS[aim]
     design = Design(Chain.geometric(m, 3.0, 4.0))
@@ -128,7 +132,8 @@ def compared(aim: str, m: int, seeds: int, steps: int, rate: float) -> tuple[Com
     for s in range(seeds):
         key = jax.random.key(s)
         start = design.moved(design.draw(design.theta, key=key))
-        for name, result in _searches(loss, start, steps, rate, aim, key).items():
+        place = None if folder is None else folder / f"{aim}_{m}_{s}"
+        for name, result in _searches(loss, start, steps, rate, f"x4 {aim}, {m} states", place, key).items():
             trials.setdefault(name, []).append(_trial(loss, result, s))
     best = min((t for found in trials.values() for t in found), key=lambda t: t.test)
     chain = design.at(jnp.asarray(best.theta))
@@ -137,16 +142,19 @@ def compared(aim: str, m: int, seeds: int, steps: int, rate: float) -> tuple[Com
     return Comparison(title, unit, GRADIENT_COUNTS, trials, (note,)), brightened(chain) if aim == "lifetime" else chain
 
 
-def _searches(loss: Any, start: Design, steps: int, rate: float, aim: str, key: Array) -> dict[str, codesign.Result]:
-    m = int(start.size) // 2
-    label = lambda name: codesign.Options(label=f"x4 {aim}, {m} states: {name}")  # noqa: E731
+def _searches(
+    loss: Any, start: Design, steps: int, rate: float, title: str, place: Path | None, key: Array
+) -> dict[str, codesign.Result]:
+    def label(name: str) -> codesign.Options:
+        return codesign.Options(label=f"{title}: {name}", checkpoint=None if place is None else place / name)
+
     found = {
         "gradient": codesign.optimise(
             loss, start, steps=steps, learning_rate=rate, ratio=GRADIENT_COUNTS, options=label("gradient"), key=key
         )
     }
     same: dict[str, Any] = dict(evaluations=found["gradient"].evaluations, key=key)
-    found["random search"] = codesign.random_search(loss, start, options=label("random"), **same)
+    found["random search"] = codesign.random_search(loss, start, options=label("random search"), **same)
     for name, kind in (("(1+1)-ES", "one"), ("CMA-ES", "cma")):
         found[name] = codesign.evolution_strategy(loss, start, kind=kind, noisy=False, options=label(name), **same)
     order = ("random search", "(1+1)-ES", "CMA-ES", "gradient")

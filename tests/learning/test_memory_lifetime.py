@@ -7,6 +7,7 @@ import pytest
 from established import rarely
 
 import physics
+from learning.experiments import x4_report
 from learning.experiments.x4_chain import (
     C_BOUNDS,
     G_BOUNDS,
@@ -17,7 +18,7 @@ from learning.experiments.x4_chain import (
     lifetime_loss,
 )
 from learning.experiments.x4_circuit import gap_cell, kicked, relaxing
-from neurojax.errors import DataError
+from neurojax.errors import DataError, DesignError
 
 N = 1e5
 AGES = jnp.asarray([1.0, 10.0, 100.0, 1e3, 1e4, 1e5])
@@ -155,9 +156,8 @@ def test_a_volatile_device_is_one_state():
 @rarely
 def test_the_comparison_is_honest():
     """One seed, few steps: the table has all methods and the text says who wins."""
-    report = pytest.importorskip("learning.experiments.x4_report")
     with jax.numpy_dtype_promotion("standard"):
-        told = report.run(states="2", aims="lifetime", seeds=1, steps=60)
+        told = x4_report.run(states="2", aims="lifetime", seeds=1, steps=60)
     found = told.comparisons["lifetime", 2]
     assert set(found.trials) == {"C = 2^k", "best geometric law", "random search", "(1+1)-ES", "CMA-ES", "gradient"}
     assert 1 / found.best("best geometric law").test > 35_339
@@ -165,4 +165,13 @@ def test_the_comparison_is_honest():
     assert float(told.chains["lifetime", 2].lifetime(N)) == pytest.approx(1 / best, rel=1e-4)
     assert "The gradient" in repr(told) and "lifetime, 2 states" in told.to_dict()
     with pytest.raises(DataError, match="aims = 'age'"):
-        report.run(aims="age")
+        x4_report.run(aims="age")
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_was(tmp_path):
+    """Searches that are done are read, with the seconds they took; another run may not have the folder."""
+    first, again = (x4_report.compared("lifetime", 2, 1, 60, 0.3, tmp_path)[0] for _ in range(2))
+    assert first.trials == again.trials
+    with pytest.raises(DesignError, match="other settings"):
+        x4_report.compared("lifetime", 2, 1, 61, 0.3, tmp_path)
