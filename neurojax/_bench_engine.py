@@ -33,7 +33,7 @@ JUDGED = 256
 
 
 def rows() -> Iterator[Row]:
-    """All comparisons; three quarters of an hour on two cores."""
+    """All comparisons; an hour or so on two cores."""
     # First, as the memory of a process never shrinks again.
     yield from _scaling()
     yield _first_call("GapRram")

@@ -10,7 +10,7 @@ import pytest
 from established import rarely
 
 from learning.experiments import x2_report
-from learning.experiments.x2_array import CIRCUIT, Chip, Task, digits, ideal_error, software, windows
+from learning.experiments.x2_array import CIRCUIT, Task, digits, ideal_error, software, windows
 from neurojax.errors import DataError
 
 pytest.importorskip("sklearn")
@@ -112,7 +112,3 @@ def test_the_comparison_runs_and_resumes(tmp_path):
 def test_chips_that_cannot_be(how, words):
     with pytest.raises(DataError, match=words):
         Task(**how)
-
-
-def test_a_chip_shows_its_circuit():
-    assert {"g_max", "pitch"} <= set(CIRCUIT) and isinstance(software(2), Chip)
