@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import RARELY, rarely
+from established import rarely
 
 import neurojax as nj
 import physics
@@ -27,7 +27,7 @@ from learning.oneshot.pillars import vertical_rram
 from learning.oneshot.texts import ClassMemory, TextEncoder, classify, exact_tables, learn_texts
 from learning.oneshot.write_window import write_window
 
-pytestmark = RARELY
+pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(0)
 
@@ -152,6 +152,7 @@ def array():
     return vertical_rram(damage=(0.0, 1.0, 2.0, 2.5, 3.0), counted=("size",), offset=1e-7)
 
 
+@rarely
 def test_window_closes_with_damage(array):
     """The fresh cell has four orders of magnitude, one that is worn out none."""
     ratio = np.asarray(array.window.g_on / array.window.g_off)
@@ -161,6 +162,7 @@ def test_window_closes_with_damage(array):
     assert np.asarray(fresh) == pytest.approx([float(array.window.g_on[0]), float(array.window.g_off[0])], rel=1e-9)
 
 
+@rarely
 def test_xor_by_currents(array):
     d = 64
     a, b = random_hypervectors(2, d, key=KEY)
@@ -190,7 +192,6 @@ def test_worn_pillars_answer_no_longer(array):
     assert right.tolist() == [True, True, False]
 
 
-@rarely
 def test_majority_by_currents(array):
     n = 5
     bits = _every(n)
@@ -202,7 +203,6 @@ def test_majority_by_currents(array):
         array.majority(bits[:4])
 
 
-@rarely
 def test_currents_of_a_pillar_are_those_of_its_circuit(array):
     """Two conducting cells at v_read, the third at ground, a transistor: against a circuit of the same devices."""
     bits, driven = jnp.asarray([[True], [True], [True]]), jnp.asarray([[True], [True], [False]])
@@ -221,7 +221,6 @@ def test_currents_of_a_pillar_are_those_of_its_circuit(array):
     assert found == pytest.approx(float(2 * g * (0.2 - u) - g * u), rel=1e-3)
 
 
-@rarely
 def test_energy_of_operations(array):
     """Reading is far cheaper than writing; three cells cost less than five; XOR writes two cells."""
     xor, three, five = array.xor_cost(), array.majority_cost(3), array.majority_cost(5)
@@ -244,6 +243,7 @@ def test_current_is_differentiable(array):
     assert float(jax.grad(f)(v)) == pytest.approx(float(f(v + 1e-5) - f(v - 1e-5)) / 2e-5, rel=1e-5)
 
 
+@rarely
 def test_texts_on_arrays_are_those_of_the_algebra(array):
     d, letters = 64, jax.random.randint(KEY, (2, 300), 0, 5)
     items = random_hypervectors(5, d, key=jax.random.key(3))
@@ -262,6 +262,7 @@ def test_texts_on_arrays_are_those_of_the_algebra(array):
         memory.currents(classes[:, :32])
 
 
+@rarely
 def test_small_study_with_faults_and_wear(array):
     """Two dozen languages would take longer: four are told apart, also with faults; nothing is where all cells wore."""
     how = dict(dimensions=512, languages=4, length=2500, tests=10, lengths=(100,), key=KEY)
@@ -288,7 +289,6 @@ def test_wrong_arrays(array):
         language_accuracy(None, stuck=0.1, key=KEY)
 
 
-@rarely
 def test_pulses_that_do_not_switch():
     with pytest.raises(nj.ProgrammingError, match="no bit"):
         write_window(physics.Yakopcic(), 1e-3, -1e-3, 1e-6, cycles=1)

@@ -135,6 +135,7 @@ def test_one_example_of_handwritten_digits():
 LAGS = {"second_order": {1: 0.4251, 2: 0.2835, 5: 0.1819, 20: 0.1730}, "narma10": {10: 0.349, 20: 0.173}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAGS)
 def test_linear_lags_are_what_trap_2_says(name):
     """Numbers of one draw of another script; draws of 1000 samples differ by a tenth of the smaller ones."""
@@ -151,6 +152,7 @@ def test_linear_lags_are_what_trap_2_says(name):
         assert float(baselines.linear_lags(task.u, task.y, 2).power) == pytest.approx(0.0032, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_report_has_both_errors_and_the_baselines():
     task = baselines.driven_task("second_order", 3000, key=KEY)
     told = baselines.report(task, {"three inputs": baselines.lagged(task.u, 3)}, key=KEY)

@@ -110,6 +110,7 @@ def test_hand_laws():
         assert G_BOUNDS[0] <= float(chain.g.min()) and float(chain.g.max()) <= G_BOUNDS[1]
 
 
+@pytest.mark.slow
 def test_more_states_serve_many_ages_better():
     losses = [float(horizon_loss(hand_law(m, horizon_loss))) for m in (1, 2, 3, 4)]
     assert losses[0] > losses[1] + 1 and losses[1] > losses[2] + 0.05 and losses[2] > losses[3] + 0.02
@@ -125,6 +126,7 @@ def test_a_chain_needs_as_many_of_each():
         Chain.of((1.0, 0.0), (0.1, 0.1))
 
 
+@pytest.mark.slow
 def test_the_circuit_is_the_chain():
     """Capacitors and resistors by the transient simulator: another method, the same numbers."""
     for chain in (Chain.benna_fusi(4), Chain.of((1.0, 36.3), (0.429, 5.3e-4))):

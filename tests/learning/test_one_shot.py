@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import RARELY, rarely
+from established import rarely
 from flax import nnx
 
 import neurojax as nj
@@ -18,7 +18,7 @@ from learning.tasks.episodes import few_shot_episodes
 from learning.tasks.pictures import Pictures
 from neurojax.layers import Hardware
 
-pytestmark = RARELY
+pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(0)
 
@@ -57,6 +57,7 @@ def test_means_with_a_prior():
     assert np.asarray(drawn) == pytest.approx(np.asarray([[1.5, 0.5], [2 / 3, 2.0], [1.0, 1.0]]))
 
 
+@rarely
 def test_scatter_of_earlier_classes_helps_where_it_is_the_same():
     """One example of each class, scatter long in some directions: the covariance knows which, distances do not."""
     old, labels = _gaussians(10, 40, 8, KEY)
@@ -70,6 +71,7 @@ def test_scatter_of_earlier_classes_helps_where_it_is_the_same():
         shared_covariance(x[:5], jnp.arange(5), 5)
 
 
+@rarely
 def test_gradients_of_the_closed_forms():
     """In examples, questions and shrinkage, against central differences; jit as eager, vmap as a loop."""
     x, labels = _gaussians(3, 4, 5, KEY)
@@ -159,6 +161,7 @@ def test_writing_by_a_statistics_and_stuck_cells():
     assert np.argmax(np.asarray(broken.scores(points, 5)), axis=1).tolist() == [0, 1, 2, 3, 4]
 
 
+@rarely
 def test_gradient_through_writing_and_reading():
     """In the key that is written and the query, within the window."""
     points, query = 0.1 * jax.random.normal(KEY, (3, 40)), jax.random.normal(jax.random.key(4), (40,))
@@ -202,6 +205,7 @@ def _bars(n, key):
     return x.reshape(n, 16), labels.astype(jnp.int32)
 
 
+@rarely
 def test_pretraining_lowers_errors_on_its_own_classes():
     x, labels = _bars(60, KEY)
     before = Embedding(channels=4, side=4, rngs=nnx.Rngs(0))
@@ -242,6 +246,7 @@ def test_new_digits_are_never_seen():
     assert not known & new
 
 
+@rarely
 def test_memory_answers_as_prototypes_do():
     """With ideal cells and one example, the largest cosine is the nearest of points of one length."""
     x, y = _gaussians(6, 20, 32, KEY, spread=0.3)

@@ -22,7 +22,7 @@ from learning.reservoir.rcbench import rcbench_figures
 from learning.reservoir.table import main as table_main
 from neurojax.testing import check_device
 
-pytestmark = RARELY
+pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(0)
 ON = 1.0
@@ -72,7 +72,6 @@ def test_pulse_codes():
     assert np.diff(found).min() == pytest.approx(0.003152, abs=6e-7)
 
 
-@rarely
 def test_leaky_cell_is_a_device():
     check_device(rc.LeakyCell())
 
@@ -104,6 +103,7 @@ def test_table_exact_and_fast_frames_agree():
         assert np.abs(other - read[0]).max() < 2e-3 * np.ptp(read[0])
 
 
+@rarely
 def test_oscillator_in_closed_form():
     """Fifty periods of the precession by the solver end at the power of the closed form, above and below threshold."""
     device = physics.SpinOscillator()
@@ -120,6 +120,7 @@ def test_oscillator_in_closed_form():
     assert np.isfinite(np.asarray(slope)).all()
 
 
+@rarely
 @pytest.mark.parametrize("kind", ["fast", pytest.param("exact", marks=RARELY)])
 def test_gradient_through_frames(kind):
     """In parameters, times and voltages, through several pulses; by exponential steps and by the solver."""
@@ -163,7 +164,6 @@ def test_node_is_the_loop_of_its_frames():
     assert np.asarray(node.run(u)) == pytest.approx(np.asarray(rows), rel=1e-12)
 
 
-@rarely
 def test_population_has_its_own_drives():
     """Members of a population, each with gain, offset and width of its own, are single devices side by side."""
     taus, widths, gains = jnp.asarray([2.0, 5.0, 9.0]), jnp.asarray([0.5, 1.0, 2.0]), jnp.asarray([0.5, 1.0, 1.5])
@@ -201,6 +201,7 @@ def test_network_becomes_the_circuit():
     assert near < 0.01 and near < 0.25 * far
 
 
+@rarely
 @pytest.mark.parametrize("which", ["node", pytest.param("network", marks=RARELY)])
 def test_gradient_of_a_task(which):
     """From the error of the fitted readout to mask, gain, decay time and network drive; jit is eager, vmap the loop."""
@@ -292,6 +293,7 @@ def test_what_cannot_be_is_said(call, says):
         call()
 
 
+@rarely
 def test_population_of_another_size_and_voltages_beyond_a_table():
     spread = physics.Wox().replace(tau=jnp.asarray([0.04, 0.05, 0.06]))
     with pytest.raises(nj.DataError, match="population of 3"):
@@ -319,6 +321,7 @@ def test_memory_is_at_most_the_number_of_states_and_set_by_the_decay():
     assert lag_one < 0.5
 
 
+@rarely
 def test_henon_by_the_published_masked_memristor():
     """25 devices, 4 slots; published NRMSE 0.046 (measured). The model of the paper is below it without noise, and far
     above with 1 % on every reading."""
@@ -364,7 +367,6 @@ def test_benchmark_that_is_not_installed_is_said(monkeypatch):
         rcbench_figures(small_node(), key=KEY)
 
 
-@rarely
 @pytest.mark.parametrize("name", ["Wox", "LeakyCell", "AndThreshold"])
 def test_frames_of_the_table_are_exact_enough(name):
     """Their steps are fixed, for any time and voltage: at the design by hand they are within a hundredth."""

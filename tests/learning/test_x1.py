@@ -117,6 +117,7 @@ def test_the_gradient_through_the_solver_is_that_of_differences(device):
     assert exact == pytest.approx(by_hand, rel=1e-2)
 
 
+@pytest.mark.slow
 def test_the_objective_is_the_same_compiled_and_for_many_keys():
     design = QUICK.design(4)
     keys, theta = jax.random.split(KEY, 3), design.theta
@@ -179,6 +180,7 @@ def test_another_solver_finds_the_same_reservoir(device):
 # What comes out
 
 
+@pytest.mark.slow
 def test_the_gradient_improves_the_nominal_design_tenfold():
     design = QUICK.design(8)
     options = codesign.Options(validation_draws=4, validations=5, progress=False)

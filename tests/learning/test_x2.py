@@ -53,6 +53,7 @@ def test_tiles_lose_less_along_the_wires_and_take_converters(chip):
     assert float(cut.area(chip) - whole.area(chip)) == pytest.approx(2 * 20 * 5.0)
 
 
+@pytest.mark.slow
 def test_noise_has_the_spread_of_amplifier_and_converter(chip):
     task = Task(ohm=0.0, read_noise=2e-7, bits=8, spread=0.0)
     x = digits().x[:1]
@@ -66,6 +67,7 @@ def test_noise_has_the_spread_of_amplifier_and_converter(chip):
     assert found == pytest.approx(expected, rel=3 / np.sqrt(2 * away.size))
 
 
+@pytest.mark.slow
 def test_gradient_of_weights_and_circuit_is_that_of_differences(chip):
     task = Task(ohm=20.0)
     # Off the corner at zero that a weight on one cell or the other has.
