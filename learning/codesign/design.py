@@ -111,9 +111,11 @@ class Design(eqx.Module):
         flat = np.concatenate([np.ravel(np.asarray(leaves[v.name][0], dtype=float)) for v in self.variables])
         line = flat / self._each(lambda v: v.scale)
         inside = self._inside()
-        if inside.any():
-            line[inside] = self._box().to_line(flat[inside])
-        return jnp.asarray(line, jnp.result_type(float))
+        # At once, also where somebody else's function is traced.
+        with jax.ensure_compile_time_eval():
+            if inside.any():
+                line[inside] = self._box().to_line(flat[inside])
+            return jnp.asarray(line, jnp.result_type(float))
 
     def at(self, theta: Float[Array, " n"]) -> Any:
         """The tree with the numbers that belong to `theta`; differentiable."""

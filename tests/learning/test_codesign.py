@@ -94,6 +94,16 @@ def test_gradient_through_the_box_is_that_of_differences_and_jit_and_vmap_change
     np.testing.assert_allclose(jax.vmap(f)(draw), [f(t) for t in draw], rtol=1e-12)
 
 
+def test_theta_and_parts_of_it_are_there_while_a_function_is_traced():
+    design = mixed()
+    traced = jax.jit(lambda a: a * design.theta)(jnp.ones(()))
+    np.testing.assert_array_equal(traced, design.theta)
+    tau = design.theta[design.part("device.tau")]
+    np.testing.assert_allclose(tau, design.theta[1:4])
+    with pytest.raises(DesignError, match="no variable"):
+        design.part("device.tua")
+
+
 def test_circuits_are_trees_like_any_other():
     circuit = nj.Circuit(
         V1=(1.0, "in", "gnd"),
