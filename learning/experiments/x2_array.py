@@ -7,7 +7,8 @@
 What pulls apart: high conductances drown the noise of amplifiers and converters, and lose voltage along the wires;
 wide wires lose less and take area; strong drivers too; tiles shorten the columns, each with converters of its own. A
 window of conductances has an optimum in between, which rescaling finds as well: the gradient moves weights and circuit
-at once.
+at once. With `selector`, cells have a selector in them, i ~ sinh(v/v_0): a bent one spares the half-selected cells when
+one is written, and bends the inputs when all are read.
 
 Figures of area and prices are chosen, the resistance of a segment is the question: 2 to 30 ohm for lines of 20 to 100
 nm. Gradients through wires are those of Kirchhoff's equations (`nj.Crossbar`).
@@ -23,6 +24,7 @@ from jax.scipy.optimize import minimize
 from jaxtyping import Array, Float, Int
 
 import neurojax as nj
+import physics
 from learning.codesign import Design
 from learning.tasks import handwritten_digits
 from neurojax.errors import DataError
@@ -36,12 +38,18 @@ DRIVER_AREA, CONVERTER_AREA = 2e4, 5.0
 the least pitch. Chosen."""
 
 
+V_WRITE = 1.0
+"""Voltage at which a cell is written, half of it at those of the same row or column (V). Chosen."""
+SEEN = 256
+"""Digits that a step of a design with selectors sees: each is a solution of its own."""
+
+
 class Chip(eqx.Module):
     """The design: weights between -1 and 1, and the circuit.
 
     Attributes:
         weights: (inputs, classes). slope: of a class for the largest current of one cell. g_max: S. v_read: V.
-        driver: ohm. pitch: over the least one.
+        driver: ohm. pitch: over the least one. v_0: of a cell with a selector (V).
     """
 
     weights: Float[Array, "inputs classes"]
@@ -50,6 +58,7 @@ class Chip(eqx.Module):
     v_read: Param = quantity(0.2, "V", (0.02, 0.3), scale="log", doc="voltage of an input of 1", source="chosen")
     driver: Param = quantity(200.0, "ohm", (20.0, 5e3), scale="log", doc="resistance of a driver", source="chosen")
     pitch: Param = quantity(1.0, "1", (1.0, 4.0), scale="log", doc="of the lines over the least one", source="chosen")
+    v_0: Param = quantity(1.0, "V", (0.03, 3.0), scale="log", doc="i ~ sinh(v/v_0) of a cell", source="chosen")
 
 
 CIRCUIT = ("slope", "g_max", "v_read", "driver", "pitch")
@@ -91,7 +100,9 @@ class Task:
     Attributes:
         ohm: of a segment at the least pitch. read_noise: of the current of a column (A). bits: of the converters.
         spread: of conductances, in parts. contrast: largest over smallest conductance. tiles: rows are cut into.
-        price_power: of 1 uW, price_area: of the area of the cells at the least pitch, in units of the cross-entropy.
+        price_power: of 1 uW, price_area: of the area of the cells at the least pitch, price_write: of the power of
+            half-selected cells over that of the one that is written; in units of the cross-entropy.
+        selector: whether cells have one.
     """
 
     ohm: float = 30.0
@@ -102,9 +113,12 @@ class Task:
     tiles: int = 1
     price_power: float = 1e-3
     price_area: float = 0.01
+    price_write: float = 0.02
+    selector: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.ohm, self.read_noise, self.spread, self.price_power, self.price_area) < 0 or self.contrast <= 1:
+        prices = self.price_power, self.price_area, self.price_write
+        if min(self.ohm, self.read_noise, self.spread, *prices) < 0 or self.contrast <= 1:
             raise DataError(f"{self}: resistances, noise and prices must not be negative, contrast must exceed 1.")
         if self.bits < 1 or self.tiles < 1:
             raise DataError(f"{self}: converters need a bit, an array a tile.")
@@ -112,15 +126,43 @@ class Task:
     def answer(self, chip: Chip, x: Float[Array, "n inputs"], key: Array | None) -> Answer:
         """What the chip says to inputs `x` of 0 to 1; without a key nothing is drawn."""
         g = self.conductances(chip, None if key is None else jax.random.fold_in(key, 0))
-        gain, loads = self.tables(chip, g)
-        v = _in_tiles(chip.v_read * x, self.tiles)
-        i = jnp.einsum("tnr,trm->tnm", v, gain)
+        i, power = self.currents(chip, g, _in_tiles(chip.v_read * x, self.tiles))
         if key is not None:
             i = i + self._deviation(i) * jax.random.normal(jax.random.fold_in(key, 1), i.shape, i.dtype)
         i = jnp.sum(i, axis=0)
         scores = chip.slope * (i[:, ::2] - i[:, 1::2]) / (chip.g_max * chip.v_read)
-        power = jnp.mean(jnp.einsum("tnr,trs,tns->n", v, loads, v))
-        return Answer(scores, power, self.area(chip))
+        return Answer(scores, jnp.mean(power), self.area(chip))
+
+    def currents(self, chip: Chip, g: Array, v: Float[Array, "tiles n rows"]) -> tuple[Array, Array]:
+        """Currents of the columns (A), (tiles, n, columns), and power of each input (W), (n,), for voltages `v`.
+
+        Args:
+            chip: with its circuit. g: conductances (S), with selectors at v_read. v: of the rows (V).
+        """
+        if not self.selector:
+            gain, loads = self.tables(chip, g)
+            return jnp.einsum("tnr,trm->tnm", v, gain), jnp.einsum("tnr,trs,tns->n", v, loads, v)
+
+        def one(given: tuple[Array, Array]) -> tuple[Array, Array]:
+            cells = physics.Selector(i_0=given[0] * chip.v_read / jnp.sinh(chip.v_read / chip.v_0), v_0=chip.v_0)
+            array = nj.Crossbar(cells, self.wires(chip), shape=(g.shape[1], g.shape[2]))
+            reading = array.read(given[1], throw=False)
+            return reading.i, jnp.sum(given[1] * reading.i_rows, axis=-1)
+
+        i, power = jax.lax.map(one, (g, v))
+        return i, jnp.sum(power, axis=0)
+
+    def wires(self, chip: Chip) -> nj.Wires:
+        """Lines and drivers of a `chip`."""
+        return nj.Wires.uniform(self.ohm / chip.pitch, source=chip.driver)
+
+    def sneak(self, chip: Chip) -> Float[Array, ""]:
+        """Power of the half-selected cells over that of the one that is written, all cells of a `chip` alike.
+
+        Of n + m - 2 cells at V/2: (n + m - 2)/2 sinh(V/2 v_0)/sinh(V/v_0).
+        """
+        rows, columns = -(-chip.weights.shape[0] // self.tiles), 2 * CLASSES
+        return (rows + columns - 2) / 4 / jnp.cosh(V_WRITE / (2 * chip.v_0))
 
     def conductances(self, chip: Chip, key: Array | None) -> Float[Array, "tiles rows columns"]:
         """Of the cells (S), the pair of a class side by side, as they are made."""
@@ -136,7 +178,7 @@ class Task:
 
         A linear array is known when each of its rows has been driven once.
         """
-        wires = nj.Wires.uniform(self.ohm / chip.pitch, source=chip.driver)
+        wires = self.wires(chip)
         each = jnp.eye(g.shape[1], dtype=g.dtype)
 
         def one(g: Array) -> tuple[Array, Array]:
@@ -152,11 +194,14 @@ class Task:
 
     def objective(self, chip: Chip, key: Array) -> Float[Array, ""]:
         """Cross-entropy of the training digits, and the prices."""
-        data = _data()
-        found = self.answer(chip, data.x, key)
-        loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(found.scores, data.y))
+        data, seen, price = _data(), slice(None), 0.0
+        if self.selector:
+            seen = jax.random.choice(jax.random.fold_in(key, 2), len(data.y), (SEEN,), replace=False)
+            price = self.price_write * self.sneak(chip)
+        found = self.answer(chip, data.x[seen], key)
+        loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(found.scores, data.y[seen]))
         cells = chip.weights.shape[0] * 2 * CLASSES
-        return loss + self.price_power * found.power * 1e6 + self.price_area * found.area / cells
+        return loss + self.price_power * found.power * 1e6 + self.price_area * found.area / cells + price
 
     def error(self, chip: Chip, key: Array | None) -> Float[Array, ""]:
         """Part of the test digits with a wrong answer."""
@@ -166,7 +211,12 @@ class Task:
 
     def design(self, chip: Chip) -> Design:
         """Weights and circuit, starting at `chip`."""
-        return Design(chip, free=("weights", *CIRCUIT), bounds={"weights": (-1.0, 1.0)})
+        return Design(chip, free=("weights", *self.circuit), bounds={"weights": (-1.0, 1.0)})
+
+    @property
+    def circuit(self) -> tuple[str, ...]:
+        """Names of what may move beside the weights."""
+        return (*CIRCUIT, "v_0") if self.selector else CIRCUIT
 
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random circuit with the weights of the start: a random search over weights gets nowhere."""

@@ -15,15 +15,18 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
-from learning.experiments.x2_array import CIRCUIT, Chip, Task, digits, ideal_error, software, windows
+from learning.experiments.x2_array import Chip, Task, digits, ideal_error, software, windows
+from learning.experiments.x2_resolve import resolve
 
-UNITS = {"slope": ("", 1.0), "g_max": ("uS", 1e6), "v_read": ("mV", 1e3), "driver": ("ohm", 1.0), "pitch": ("", 1.0)}
+UNITS = {
+    "slope": ("", 1.0), "g_max": ("uS", 1e6), "v_read": ("mV", 1e3), "driver": ("ohm", 1.0), "pitch": ("", 1.0),
+    "v_0": ("mV", 1e3),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +50,11 @@ class Report:
     def __rich__(self) -> Group:
         table = Table(title="the best of each")
         table.add_column("method")
-        for head in ("power (uW)", "area (cells)", *(f"{n} ({u})" if u else n for n, (u, _) in UNITS.items())):
+        units = {n: UNITS[n] for n in self.task.circuit}
+        for head in ("power (uW)", "area (cells)", *(f"{n} ({u})" if u else n for n, (u, _) in units.items())):
             table.add_column(head, justify="right")
         for name, chip in self.chips.items():
-            circuit = (f"{float(getattr(chip, n)) * f:.3g}" for n, (_, f) in UNITS.items())
+            circuit = (f"{float(getattr(chip, n)) * f:.3g}" for n, (_, f) in units.items())
             table.add_row(name, f"{self.watts[name] * 1e6:.3g}", f"{self.cells[name]:.4g}", *circuit)
         table.caption = (
             f"On a computer the weights of the start are wrong on {self.ideal:.3g}. A direct solution of the best chip "
@@ -60,7 +64,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        circuits = {m: {n: float(getattr(c, n)) for n in CIRCUIT} for m, c in self.chips.items()}
+        circuits = {m: {n: float(getattr(c, n)) for n in self.task.circuit} for m, c in self.chips.items()}
         return {
             "task": dataclasses.asdict(self.task), "comparison": self.comparison.to_dict(), "ideal": self.ideal,
             "circuits": circuits, "watts": self.watts, "cells": self.cells, "apart": self.apart,
@@ -94,6 +98,8 @@ def run(
     tiles: int = 1,
     price_power: float = 1e-3,
     price_area: float = 0.01,
+    price_write: float = 0.02,
+    selector: bool = False,
     steps: int = 300,
     learning_rate: float = 0.05,
     seed: int = 0,
@@ -105,14 +111,17 @@ def run(
         seeds: runs of each method, each with its own draws. output: folder, from which a killed run goes on.
         ohm: of a segment. read_noise: of the current of a column (A). bits: of the converters. spread: of the
             conductances, in parts. tiles: arrays that the rows are cut into.
-        price_power: of 1 uW, price_area: of the area of all cells, both beside the cross-entropy.
+        price_power: of 1 uW, price_area: of the area of all cells, price_write: of the power that half-selected cells
+            take, over that of the one that is written; beside the cross-entropy.
+        selector: whether cells have one, whose bend is designed too.
         steps: of the gradient. learning_rate: of Adam. seed: of all random numbers. progress: bars on a terminal.
 
     Raises:
         DataError: numbers that make no chip, or scikit-learn is missing. DesignError: the folder holds another
             experiment.
     """
-    task = Task(ohm, read_noise, bits, spread, tiles=tiles, price_power=price_power, price_area=price_area)
+    prices = dict(price_power=price_power, price_area=price_area, price_write=price_write)
+    task = Task(ohm, read_noise, bits, spread, tiles=tiles, selector=selector, **prices)
     key, start = jax.random.key(seed), software()
     design = task.design(start)
     by_hand, tried = _by_hand(task, design, start, jax.random.fold_in(key, 1))
@@ -122,7 +131,8 @@ def run(
         seeds=seeds, hand={f"best of {tried} by hand": by_hand}, test=task.error, test_draws=16,
         options=codesign.Options(validation_draws=4, abreast=False, progress=progress),
         folder=None if output is None else Path(output) / "searches", unit="part of wrong answers", key=key,
-        title=f"X2: digits, {ohm:g} ohm a segment, {read_noise * 1e9:g} nA, {bits} bits, spread {spread:g}",
+        title=f"X2: digits, {ohm:g} ohm a segment, {read_noise * 1e9:g} nA, {bits} bits, spread {spread:g}"
+        + (", selectors" if selector else ""),
     )  # fmt: skip
     chips = {m: design.at(jnp.asarray(comparison.best(m).theta)) for m in comparison.trials}
     found = {m: task.answer(chip, digits().x, None) for m, chip in chips.items()}
@@ -133,41 +143,11 @@ def run(
 
 def _by_hand(task: Task, design: codesign.Design, chip: Chip, key: jax.Array) -> tuple[Chip, int]:
     """The best of all windows, by the objective."""
-    trees = windows(chip)
+    trees = [
+        dataclasses.replace(c, v_0=jnp.asarray(v, c.slope.dtype))
+        for c in windows(chip, 8 if task.selector else 16)
+        for v in ((0.1, 0.2, 0.5) if task.selector else (1.0,))
+    ]
     judge = eqx.filter_jit(lambda theta: codesign.evaluate(task.objective, design, theta, 4, False, key))
     judged = [float(judge(design.with_tree(t).theta)) for t in trees]
     return trees[int(np.nanargmin(judged))], len(trees)
-
-
-def resolve(task: Task, chip: Chip) -> float:
-    """Currents of all columns, each row driven once, by a direct solution beside ours: largest difference over largest.
-
-    Args:
-        task: with the wires. chip: whose circuit is solved, without spread and noise.
-    """
-    g = task.conductances(chip, None)
-    ours = np.asarray(task.tables(chip, g)[0])
-    segment, driver = task.ohm / float(chip.pitch), float(chip.driver)
-    exact = np.stack([_direct(np.asarray(tile), segment, driver) for tile in g])
-    return float(np.abs(ours - exact).max() / np.abs(exact).max())
-
-
-def _direct(g: Float[np.ndarray, "n m"], segment: float, driver: float) -> Float[np.ndarray, "n m"]:
-    """Columns' currents (A) for one volt on each row, from the conductances between all nodes as one matrix."""
-    n, m = g.shape
-    row, column = np.arange(n * m).reshape(n, m), n * m + np.arange(n * m).reshape(n, m)
-    y = np.zeros((2 * n * m, 2 * n * m))
-    along = 1 / segment
-    pairs = [(row, column, g), (row[:, :-1], row[:, 1:], along), (column[:-1], column[1:], along)]
-    for a, b, value in pairs:
-        a, b, value = a.ravel(), b.ravel(), np.broadcast_to(value, a.shape).ravel()
-        np.add.at(y, (a, b), -value)
-        np.add.at(y, (b, a), -value)
-        np.add.at(y, (a, a), value)
-        np.add.at(y, (b, b), value)
-    into = 1 / (segment + driver)
-    y[row[:, 0], row[:, 0]] += into
-    y[column[-1], column[-1]] += along
-    b = np.zeros((2 * n * m, n))
-    b[row[:, 0], np.arange(n)] = into
-    return (np.linalg.solve(y, b)[column[-1]] * along).T

@@ -48,15 +48,15 @@ class ExponentialFrames(AbstractFrames):
     """Frames by exponential steps.
 
     Attributes:
-        cells: the devices. width, rest: of the pulse and of the pause after it (s), one or one a device. steps: of
-            a pulse, and of a pause.
+        cells: the devices. width, rest: of the pulse and of the pause after it (s; None for none), one or one a
+            device. steps: of a pulse, and of a pause.
         error: largest distance of a state from `ExactFrames` over `TRIALS` random pulses, in parts of the range that
             the state went through; nan where it was not measured.
     """
 
     cells: Devices
     width: Times
-    rest: Times
+    rest: Times | None
     steps: int = eqx.field(static=True, default=4)
     error: float = eqx.field(static=True, default=float("nan"))
 
@@ -82,7 +82,9 @@ class ExponentialFrames(AbstractFrames):
         return ExponentialFrames(cells, *times, self.steps)
 
 
-def _frame(cells: Devices, times: tuple[Array, Array], x: Any, volts: Lanes, steps: int | Array) -> tuple[Any, Lanes]:
+def _frame(
+    cells: Devices, times: tuple[Array, Array | None], x: Any, volts: Lanes, steps: int | Array
+) -> tuple[Any, Lanes]:
     each = jax.vmap(_extrapolated, in_axes=(axes_of(cells.device), None, 0, 0, 0, None))
     move = lambda x, volts, time: each(cells.device, cells.env, x, volts, time, steps)  # noqa: E731
     top, end = pulse_and_pause(move, x, volts, *times)
@@ -128,7 +130,7 @@ def fast_frames(
     device: physics.AbstractDevice,
     width: float | Times,
     *,
-    rest: float | Times,
+    rest: float | Times | None,
     volts: tuple[float, float],
     tol: float = 1e-4,
     reading: Reading = "conductance",
@@ -141,8 +143,8 @@ def fast_frames(
 
     Args:
         device: of two terminals, one or a population, and no traced values. width, rest: of the pulse and of the pause
-            after it (s). volts: lowest and highest amplitude. tol: largest error of a state, in parts of the range
-            through which it goes. reading, v_read, env: as of `devices`.
+            after it (s; None for none). volts: lowest and highest amplitude. tol: largest error of a state, in parts of
+            the range through which it goes. reading, v_read, env: as of `devices`.
 
     Raises:
         ProgrammingError: the tolerance is not reached.

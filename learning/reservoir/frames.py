@@ -109,12 +109,15 @@ def axes_of(tree: Any) -> Any:
     return jax.tree.map(lambda a: 0 if jnp.ndim(a) else None, tree)
 
 
-def pulse_and_pause(move: Any, x: Any, volts: Lanes, width: Times, rest: Times) -> tuple[Any, Any]:
+def pulse_and_pause(move: Any, x: Any, volts: Lanes, width: Times, rest: Times | None) -> tuple[Any, Any]:
     """States at the end of a pulse of `width` and of the pause of `rest` behind it, by `move(x, volts, time)`.
 
     Args:
         move: takes states `x`, `volts` and times of all devices to states. One loop over both parts compiles it once.
     """
+    if rest is None:
+        x = move(x, volts, jnp.broadcast_to(width, volts.shape))
+        return x, x
     times = jnp.stack([jnp.broadcast_to(time, volts.shape) for time in (width, rest)])
     levels = jnp.stack([volts, jnp.zeros_like(volts)])
 
@@ -157,13 +160,13 @@ class ExactFrames(AbstractFrames):
     A device that the solver gives up becomes nan, which `run` of a reservoir tells.
 
     Attributes:
-        cells: the devices. width, rest: of the pulse and of the pause after it (s), one or one a device. rtol,
-            gradient: as of `neurojax.simulate`.
+        cells: the devices. width, rest: of the pulse and of the pause after it (s; None for none), one or one a
+            device. rtol, gradient: as of `neurojax.simulate`.
     """
 
     cells: Devices
     width: Times
-    rest: Times
+    rest: Times | None
     rtol: float = eqx.field(static=True)
     gradient: str = eqx.field(static=True, default="reverse")
 
@@ -190,7 +193,7 @@ def exact_frames(
     device: physics.AbstractDevice,
     width: float | Times,
     *,
-    rest: float | Times,
+    rest: float | Times | None,
     reading: Reading = "conductance",
     v_read: float = 0.1,
     env: physics.Environment | None = None,
@@ -200,22 +203,23 @@ def exact_frames(
     """Frames that the adaptive solver of `neurojax.simulate` takes: the reference for all others.
 
     Args:
-        device: of two terminals, one or a population. width, rest: of the pulse and of the pause after it (s), one or
-            one a device.
+        device: of two terminals, one or a population. width, rest: of the pulse and of the pause after it (s; None for
+            none), one or one a device.
         reading, v_read, env: as of `devices`. rtol: of the solver. gradient: "reverse" (for grad) or "forward" (jvp).
     """
     timing = timed(width, rest)
     return ExactFrames(devices(device, reading=reading, v_read=v_read, env=env), *timing, rtol, gradient)
 
 
-def timed(width: Any, rest: Any) -> tuple[Array, Array]:
-    """Times of a frame as arrays: `width` of the pulse and `rest` of the pause (s).
+def timed(width: Any, rest: Any) -> tuple[Array, Any]:
+    """Times of a frame as arrays: `width` of the pulse and `rest` of the pause (s), or None where there is none.
 
     Raises:
         DataError: one that is not positive.
     """
     for name, value in (("width", width), ("rest", rest)):
-        if not isinstance(value, Tracer) and not bool(jnp.all(jnp.asarray(value) > 0)):
-            raise nj.DataError(f"{name} = {value} s must be positive; for no pause, a millionth of the width.")
+        known = value is not None and not isinstance(value, Tracer)
+        if known and not bool(jnp.all(jnp.asarray(value) > 0)):
+            raise nj.DataError(f"{name} = {value} s must be positive; for no pause, rest=None.")
     dtype = jnp.result_type(float)
-    return jnp.asarray(width, dtype), jnp.asarray(rest, dtype)
+    return jnp.asarray(width, dtype), None if rest is None else jnp.asarray(rest, dtype)

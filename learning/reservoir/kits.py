@@ -20,6 +20,8 @@ from learning.reservoir.oscillator import OscillatorFrames
 from learning.reservoir.reservoir import Noise
 
 DEVICES, SLOTS = 10, 10
+MASK = (-2.0, 2.0)
+"""What a designed mask may be; one by hand has random signs."""
 Knobs = Float[Array, " 3"]
 
 
@@ -36,32 +38,37 @@ class Kit(NamedTuple):
     high: tuple[float, float, float]
 
 
-class Design(eqx.Module):
-    """What is designed: knobs and mask."""
+class Board(eqx.Module):
+    """What is designed: the lowest and the highest voltage of each device, the time of its slots, and the mask.
 
-    knobs: Knobs
+    Attributes:
+        low, high: V. time: log10 of s. mask: of each slot.
+    """
+
+    low: Float[Array, " devices"]
+    high: Float[Array, " devices"]
+    time: Float[Array, " devices"]
     mask: Float[Array, "devices slots 1"]
 
 
-def drawn_design(knobs: Knobs, *, key: Array) -> Design:
-    """A mask of random signs for given `knobs`; `key` is of the mask."""
+def drawn_board(knobs: Knobs, *, key: Array) -> Board:
+    """All devices with the same `knobs`, and a mask of random signs; `key` is of the mask."""
     mask = jax.random.choice(key, jnp.asarray([-1.0, 1.0], knobs.dtype), (DEVICES, SLOTS, 1))
-    return Design(knobs, mask)
+    low, high, time = (jnp.full(DEVICES, knob) for knob in knobs)
+    return Board(low, high, time, mask)
 
 
-def reservoir_of(kit: Kit, design: Design, noise: float, *, key: Array) -> NodeReservoir:
-    """The reservoir of a `design` for inputs between 0 and 1, of devices of a `kit` that are drawn by `key`.
+def reservoir_of(kit: Kit, board: Board, noise: float, *, key: Array) -> NodeReservoir:
+    """The reservoir of a `board` for inputs between 0 and 1, of devices of a `kit` that are drawn by `key`.
 
     Args:
-        kit: kind of device. design: of drive and mask. noise: relative, of each reading.
+        kit: kind of device. board: drive, time and mask. noise: relative, of each reading.
     """
-    low, high, time = design.knobs
-    frames = kit.frames(10**time, key)
-    levels = 0.5 * (high - low), 0.5 * (high + low), jnp.zeros_like(low)
-    gain, offset, nothing = (jnp.full(DEVICES, level) for level in levels)
-    limits = jnp.asarray([kit.low[0], kit.high[1]], low.dtype)
-    drive: dict[str, Any] = dict(gain=gain, offset=offset, feedback=nothing, limits=limits)
-    return NodeReservoir(frames=frames, mask=design.mask, noise=Noise(noise), **drive)
+    frames = kit.frames(10**board.time, key)
+    gain, offset = 0.5 * (board.high - board.low), 0.5 * (board.high + board.low)
+    limits = jnp.asarray([kit.low[0], kit.high[1]], gain.dtype)
+    drive: dict[str, Any] = dict(gain=gain, offset=offset, feedback=jnp.zeros_like(gain), limits=limits)
+    return NodeReservoir(frames=frames, mask=board.mask, noise=Noise(noise), **drive)
 
 
 def _spread(device: Any, spread: dict[str, float], key: Array) -> Any:
@@ -73,7 +80,7 @@ def _stepped(device: Any, spread: dict[str, float], steps: int, v_read: float = 
 
     def frames(time: Array, key: Array) -> AbstractFrames:
         cells = devices(_spread(device, spread, key), v_read=v_read)
-        return ExponentialFrames(cells, time, 1e-3 * time, steps)
+        return ExponentialFrames(cells, time, None, steps)
 
     return frames
 

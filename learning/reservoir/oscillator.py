@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 import neurojax as nj
 import physics
-from learning.reservoir.frames import AbstractFrames, Lanes, timed
+from learning.reservoir.frames import AbstractFrames, Lanes, Times, timed
 
 
 class OscillatorFrames(AbstractFrames):
@@ -22,13 +22,14 @@ class OscillatorFrames(AbstractFrames):
     thermal fluctuation that restarts a damped precession is this floor.
 
     Attributes:
-        device: the oscillator, one or a population. width, rest: of the pulse and of the pause after it (s).
+        device: the oscillator, one or a population. width, rest: of the pulse and of the pause after it (s), one or
+            one a device.
         bias: voltage on top of every pulse and in every pause (V). floor: smallest power.
     """
 
     device: physics.SpinOscillator
-    width: Float[Array, ""]
-    rest: Float[Array, ""]
+    width: Times
+    rest: Times
     bias: Float[Array, ""]
     floor: Float[Array, ""]
 

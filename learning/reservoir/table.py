@@ -1,4 +1,4 @@
-"""The reservoir table: tasks x devices x (by hand, random search), beside what has to be beaten.
+"""The reservoir table: tasks x devices x (by hand, random search, evolution, gradient), beside what has to be beaten.
 
     rows = reservoir_table(seeds=5)                      python -m learning.reservoir.table --seeds 5 -o out
     print(table_text(rows))
@@ -13,7 +13,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,14 +24,11 @@ from jaxtyping import Array, Float
 from rich.progress import Progress
 
 from learning.baselines import driven_task
-from learning.metrics import nmse
-from learning.readout import ridge
 from learning.reservoir.baselines import LinearLags, echo_state
-from learning.reservoir.kits import Design, Kit, drawn_design, kits, reservoir_of
+from learning.reservoir.kits import Kit, drawn_board, kits
 from learning.reservoir.reservoir import Noise
+from learning.reservoir.search import CHOOSE, TEST, TRAIN, WASHOUT, WAYS, Score, judged, scored, searched
 
-WASHOUT, TRAIN, CHOOSE, TEST = 100, 600, 300, 600
-PENALTIES = (1e-9, 1e-7, 1e-5, 1e-3)
 AHEAD = 10
 """Steps by which Mackey-Glass is predicted in the table; one step is easy for two lags."""
 TASKS = ("second_order", "narma10", "mackey_glass", "henon_map")
@@ -52,14 +48,6 @@ class Row(NamedTuple):
     power: np.ndarray
 
 
-class Score(NamedTuple):
-    """On the segment of choice, and on that of the test by variance and by power."""
-
-    choice: Float[Array, ""]
-    variance: Float[Array, ""]
-    power: Float[Array, ""]
-
-
 def series(task: str, *, key: Array) -> tuple[Float[Array, " time"], Float[Array, " time"]]:
     """Input between 0 and 1 and target of a `task` of the table; `key` is of inputs that are random."""
     length = WASHOUT + TRAIN + CHOOSE + TEST
@@ -68,40 +56,6 @@ def series(task: str, *, key: Array) -> tuple[Float[Array, " time"], Float[Array
     late = AHEAD - 1 if task == "mackey_glass" else 0
     u, y = made.u[:length], made.y[late : late + length]
     return (u - jnp.min(u)) / (jnp.max(u) - jnp.min(u)), y
-
-
-def scored(features: Float[Array, "time features"], y: Float[Array, " time"]) -> Score:
-    """Errors of the readout of some `features` for a target `y`, its penalty chosen on the second segment."""
-    ends = np.cumsum([WASHOUT, TRAIN, CHOOSE, TEST])
-    train, choose, test = (slice(int(a), int(b)) for a, b in pairwise(ends))
-    target = y[:, None]
-    answers = jnp.stack([ridge(features[train], target[train], p)(features) for p in PENALTIES])
-    of = lambda part, by: jnp.stack([nmse(a[part], target[part], by) for a in answers])  # noqa: E731
-    choice = of(choose, "variance")
-    best = jnp.argmin(choice)
-    return Score(choice[best], of(test, "variance")[best], of(test, "power")[best])
-
-
-def _designed(kit: Kit, noise: float, design: Design, u: Array, y: Array, key: Array) -> Score:
-    drawn, read = jax.random.split(key)
-    return scored(reservoir_of(kit, design, noise, key=drawn).run(u, key=read), y)
-
-
-def _nominal(kit: Kit, key: Array) -> Design:
-    return drawn_design(jnp.asarray(kit.nominal), key=key)
-
-
-def _searched(kit: Kit, noise: float, draws: int, u: Array, y: Array, key: Array) -> Score:
-    """The best of some random knobs and masks."""
-    low, high = jnp.asarray(kit.low), jnp.asarray(kit.high)
-
-    def one(k: Array) -> Score:
-        knobs, mask = jax.random.split(jax.random.fold_in(key, k))
-        design = drawn_design(low + jax.random.uniform(knobs, (3,)) * (high - low), key=mask)
-        return _designed(kit, noise, design, u, y, key)
-
-    tried = jax.lax.map(one, jnp.arange(draws, dtype=jnp.uint32), batch_size=4)
-    return jax.tree.map(lambda a: a[jnp.nanargmin(tried.choice)], tried)
 
 
 def _baselines(task: str, u: Array, y: Array, noise: float, draws: int, keys: Array) -> list[Row]:
@@ -147,16 +101,16 @@ def reservoir_table(
     who: Sequence[str] | None = None,
     *,
     seeds: int = 5,
-    draws: int = 20,
+    draws: int = 240,
     noise: float = 0.01,
     progress: bool = True,
 ) -> list[Row]:
     """Errors of reservoirs of devices and of baselines, from one run.
 
     Args:
-        tasks: of the four. who: kinds of devices (`kits`), all by default. seeds: repetitions. draws: random designs,
-            of the echo-state network too.
-            noise: relative, of each reading of a device.
+        tasks: of the four. who: kinds of devices (`kits`), all by default. seeds: repetitions.
+        draws: evaluations of each search, a gradient counted as `RATIO` of them, and random networks.
+        noise: relative, of each reading of a device.
     """
     known, keys = kits(), jax.random.split(jax.random.key(0), seeds)
     chosen = list(known) if who is None else list(who)
@@ -174,16 +128,22 @@ def reservoir_table(
 
 
 def _of_kit(task: str, name: str, kit: Kit, u: Any, y: Any, noise: float, draws: int, keys: Array) -> list[Row]:
-    ways = {"by hand": 0, f"random search, {draws}": draws}
-    return [_row(task, name, how, _of_seeds(kit, noise, number, u, y, keys)) for how, number in ways.items()]
+    of = lambda how: _row(task, name, how, _of_seeds(kit, noise, how, draws, u, y, keys))  # noqa: E731
+    return [of(how) for how in ("by hand", *WAYS)]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _of_seeds(kit: Kit, noise: float, draws: int, u: Any, y: Any, keys: Array) -> Score:
-    """By hand (no draws) or by random search; compiled once for all tasks."""
-    if not draws:
-        return jax.vmap(lambda u, y, k: _designed(kit, noise, _nominal(kit, k), u, y, k))(u, y, keys)
-    return jax.vmap(lambda u, y, k: _searched(kit, noise, draws, u, y, k))(u, y, keys)
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _of_seeds(kit: Kit, noise: float, how: str, draws: int, u: Any, y: Any, keys: Array) -> Score:
+    """Boards by hand or by a search, one a seed, on the segment of the test; compiled once for all tasks."""
+
+    def one(u: Array, y: Array, key: Array) -> Score:
+        chip, read, signs, search = jax.random.split(key, 4)
+        board = drawn_board(jnp.asarray(kit.nominal), key=signs)
+        if how != "by hand":
+            board = searched(kit, noise, how, draws, u, y, chip, board.mask, key=search)
+        return judged(kit, noise, board, u, y, chip, read)
+
+    return jax.vmap(one)(u, y, keys)
 
 
 def table_text(rows: Sequence[Row]) -> str:
@@ -204,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m learning.reservoir.table", description=reservoir_table.__doc__)
     parser.add_argument("--tasks", default=",".join(TASKS), help="separated by commas")
     parser.add_argument("--devices", default=None, help="separated by commas; all by default")
-    for name, value in (("seeds", 5), ("draws", 20)):
+    for name, value in (("seeds", 5), ("draws", 240)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--noise", type=float, default=0.01)
     parser.add_argument("-o", "--out", type=Path, default=None, help="folder")

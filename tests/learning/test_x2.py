@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from crossbar_netlist import answer, netlist
 from established import rarely
 
 from learning.experiments import x2_report
-from learning.experiments.x2_array import CIRCUIT, Task, digits, ideal_error, software, windows
+from learning.experiments.x2_array import Task, digits, ideal_error, software, windows
+from learning.experiments.x2_resolve import resolve
 from neurojax.errors import DataError
 
 pytest.importorskip("sklearn")
@@ -39,10 +42,41 @@ def test_without_wires_currents_are_products(chip):
     assert float(found.power) == pytest.approx(np.mean(np.sum(v**2 * g.sum(1), axis=1)), rel=1e-6)
 
 
-@pytest.mark.parametrize("tiles", [1, 2, 3])
-def test_currents_are_those_of_a_direct_solution(chip, tiles):
-    task = Task(ohm=30.0, tiles=tiles)
-    assert x2_report.resolve(task, chip) < 1e-10
+@pytest.mark.parametrize("tiles, selector", [(1, False), (3, False), (2, True)])
+def test_currents_are_those_of_a_direct_solution(chip, tiles, selector):
+    bent = dataclasses.replace(chip, v_0=jnp.asarray(0.05))
+    assert resolve(Task(ohm=30.0, tiles=tiles, selector=selector), bent) < 1e-10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ngspice") is None, reason="needs ngspice")
+@pytest.mark.parametrize("selector", [False, True])
+def test_currents_are_those_of_ngspice(chip, selector):
+    """A chip with drivers and wide lines, one digit, every cell and every segment a part of the netlist."""
+    number = lambda a: jnp.asarray(a, float)  # noqa: E731
+    chip = dataclasses.replace(chip, v_0=number(0.06), g_max=number(4e-5), driver=number(90.0), pitch=number(1.5))
+    task = Task(ohm=30.0, selector=selector)
+    g, v = task.conductances(chip, None), chip.v_read * digits().x_test[:1]
+    n, m = shape = (17, 20)
+    full = lambda ohm, *s: np.full(s, float(ohm))  # noqa: E731
+    wires = dict(row=full(20, n, m - 1), column=full(20, n - 1, m), left=full(110, n), bottom=full(20, m))
+    scale = np.asarray(g[0] * chip.v_read / jnp.sinh(chip.v_read / chip.v_0))
+
+    def cell(i, j, a, b):
+        bent = f"B{i}x{j} {a} {b} I={float(scale[i, j])!r}*sinh((V({a})-V({b}))/0.06)"
+        return [bent if selector else f"Rg{i}x{j} {a} {b} {float(1 / g[0, i, j])!r}"]
+
+    text = netlist(shape, cell, wires | dict(right=full(np.inf, n)), np.asarray(v[0]))
+    seen, ours = answer(text, shape)[2], np.asarray(task.currents(chip, g, v[None])[0])[0, 0]
+    assert np.abs(ours - seen).max() < 1e-8 * np.abs(seen).max()
+
+
+def test_a_bent_cell_spares_the_half_selected(chip):
+    """Half the row and half the column, 35 cells, each with a quarter of the power if cells are ohmic."""
+    task = Task(selector=True)
+    straight, bent = (dataclasses.replace(chip, v_0=jnp.asarray(v)) for v in (3.0, 0.1))
+    assert float(task.sneak(straight)) == pytest.approx(35 / 4, rel=0.02)
+    assert float(task.sneak(bent)) == pytest.approx(35 / 2 * np.sinh(5.0) / np.sinh(10.0))
 
 
 def test_tiles_lose_less_along_the_wires_and_take_converters(chip):
@@ -68,17 +102,18 @@ def test_noise_has_the_spread_of_amplifier_and_converter(chip):
 
 
 @pytest.mark.slow
-def test_gradient_of_weights_and_circuit_is_that_of_differences(chip):
-    task = Task(ohm=20.0)
+@pytest.mark.parametrize("selector", [False, True])
+def test_gradient_of_weights_and_circuit_is_that_of_differences(chip, selector):
+    task = Task(ohm=20.0, selector=selector)
     # Off the corner at zero that a weight on one cell or the other has.
     chip = dataclasses.replace(chip, weights=jnp.where(jnp.abs(chip.weights) < 0.01, 0.02, chip.weights))
     key, design = jax.random.key(3), task.design(chip)
     f = jax.jit(lambda theta: task.objective(design.at(theta), key))
     theta, slope = design.theta, jax.grad(f)(design.theta)
-    where = [*range(len(theta) - len(CIRCUIT), len(theta)), *np.argsort(-np.abs(slope[:170]))[:3]]
+    where = [*range(170, len(theta)), *np.argsort(-np.abs(slope[:170]))[:3]]
     for k in where:
-        if k == len(theta) - 1:
-            continue  # The pitch starts on its bound, where its slope is a thousandth of what differences resolve.
+        if k == design.part("pitch").start:
+            continue  # It starts on its bound, where its slope is a thousandth of what differences resolve.
         h = 1e-5
         step = jnp.zeros_like(theta).at[int(k)].set(h)
         central = (f(theta + step) - f(theta - step)) / (2 * h)
