@@ -8,7 +8,7 @@ How much of its past a reservoir holds is in `capacity.py`.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -130,21 +130,25 @@ def effective_rank(x: Float[Array, "streams features"]) -> Float[Array, ""]:
     return jnp.exp(-jnp.sum(jax.scipy.special.xlogy(p, jnp.maximum(p, jnp.finfo(p.dtype).tiny))))
 
 
-def few_shot_accuracy(learn: Callable[[Any, Any], Int[Array, "..."]], episodes: Episodes) -> Accuracy:
+def few_shot_accuracy(
+    learn: Callable[..., Int[Array, "..."]], episodes: Episodes, *, key: Array | None = None
+) -> Accuracy:
     """Part of questions that are answered rightly.
 
     Args:
-        learn: from examples (ways, shots, ...) and questions (n, ...) to answers, (n,), numbers of ways; it sees one
-            episode at a time and must be made for `jax.vmap`. episodes: of `tasks.few_shot_episodes`.
+        learn: from examples (ways, shots, ...) and questions (n, ...), and a key where one is given, to answers, (n,),
+            numbers of ways; it sees one episode at a time and must be made for `jax.vmap`.
+        episodes: of `tasks.few_shot_episodes`. key: of which each episode has its own part.
     """
     ways, asked = episodes.queries.shape[1:3]
     right = jnp.repeat(jnp.arange(ways), asked)
 
-    def one(support: Array, queries: Array) -> Array:
-        answers = learn(support, queries.reshape(-1, *queries.shape[2:]))
+    def one(support: Array, queries: Array, *own: Array) -> Array:
+        answers = learn(support, queries.reshape(-1, *queries.shape[2:]), *own)
         return jnp.mean((answers == right.astype(answers.dtype)).astype(jnp.result_type(float)))
 
-    each = jax.vmap(one)(episodes.support, episodes.queries)
+    own = () if key is None else (jax.random.split(key, len(episodes.support)),)
+    each = jax.vmap(one)(episodes.support, episodes.queries, *own)
     return Accuracy(jnp.mean(each), jnp.std(each) / jnp.sqrt(each.size), each)
 
 

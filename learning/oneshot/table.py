@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from learning.metrics import few_shot_accuracy
 from learning.oneshot.embedding import Embedding, embed, pretrained
 from learning.oneshot.language_study import language_accuracy
 from learning.oneshot.memory import DeviceMemory, StatisticalWriting, memory_faults
@@ -86,13 +87,10 @@ def episode_accuracy(episodes: Episodes, scores: Callable[..., Array], *, key: A
     ways, shots = episodes.support.shape[1:3]
     labels = jnp.repeat(jnp.arange(ways, dtype=jnp.int32), shots)
 
-    def one(support: Array, queries: Array, key: Array) -> Array:
-        flat = lambda a: a.reshape(-1, a.shape[-1])  # noqa: E731
-        found = jnp.argmax(scores(flat(support), labels, flat(queries), key), axis=1)
-        return jnp.mean(found == jnp.repeat(jnp.arange(ways), queries.shape[1]))
+    def learn(support: Array, queries: Array, key: Array) -> Array:
+        return jnp.argmax(scores(support.reshape(-1, support.shape[-1]), labels, queries, key), axis=1)
 
-    each = jax.jit(jax.vmap(one))(episodes.support, episodes.queries, jax.random.split(key, len(episodes.support)))
-    return jnp.mean(each)
+    return jax.jit(lambda e, k: few_shot_accuracy(learn, e, key=k).mean)(episodes, key)
 
 
 def memory_scores(blank: Callable[[Array], DeviceMemory], ways: int = WAYS) -> Callable[..., Array]:

@@ -122,6 +122,9 @@ def test_few_shot_accuracy():
     assert float(found.mean) == pytest.approx(0.9831, abs=0.01) and float(found.error) < 0.003
     wrong = metrics.few_shot_accuracy(lambda s, q: 1 - nearest(s, q), told)
     assert float(wrong.mean) == pytest.approx(1 - float(found.mean))
+    guess = lambda s, q, key: jax.random.randint(key, (len(q),), 0, 2)  # noqa: E731
+    chance = metrics.few_shot_accuracy(guess, told, key=KEY)
+    assert float(chance.mean) == pytest.approx(0.5, abs=0.03) and len(set(np.asarray(chance.each).tolist())) > 5
 
 
 def test_one_example_of_handwritten_digits():
