@@ -28,7 +28,7 @@ from neurojax.errors import DataError
 
 PUBLISHED = {
     "second_order": "published for 90 WOx nodes: 3.1e-3 over power (10.1038/s41467-017-02337-y; number recalled)",
-    "henon": "published with TiOx/TaOy: NRMSE .046, error over variance 2.1e-3 (10.1038/s41467-020-20692-1)",
+    "henon_map": "published with TiOx/TaOy: NRMSE .046, error over variance 2.1e-3 (10.1038/s41467-020-20692-1)",
 }
 STEPS = {"leaky": 600, "wox": 100, "diffusive": 60, "second_order": 60}
 NODES = {"leaky": 20}
@@ -125,7 +125,7 @@ def run(
 
     Args:
         seeds: runs of each method, each with its own draws. output: folder, from which a killed run goes on.
-        device: leaky, wox, diffusive, second_order. task: second_order, narma10, mackey_glass, henon.
+        device: leaky, wox, diffusive, second_order. task: second_order, narma10, mackey_glass, henon_map.
         nodes: devices; 0 for the usual 12 (20 leaky ones). steps: of the gradient, 0 for what takes minutes.
         draws: keys a step averages over. length: samples of a piece, 0 for 200 (1000 of leaky ones).
         noise: of a reading, in parts of it. spread: from device to device, in parts. learning_rate: of Adam.

@@ -14,16 +14,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from learning.metrics import nmse
-from learning.readout import ridge
-from learning.tasks import henon_map, mackey_glass, narma, second_order, uniform_inputs
+from learning import baselines
+from learning.baselines import Named, driven_task
 from neurojax.errors import DataError
 from physics.quantity import suggest
 
 Series = Float[Array, " time"]
-TASKS = ("second_order", "narma10", "mackey_glass", "henon")
+TASKS: tuple[Named, ...] = ("second_order", "narma10", "mackey_glass", "henon_map")
 SAMPLES = 6000
-AHEAD = {"mackey_glass": 10, "henon": 1}
+AHEAD = {"mackey_glass": 10, "henon_map": 1}
 """Samples (of unit time, of the map) that are to be predicted."""
 LAGS = (1, 2, 5, 20)
 
@@ -42,9 +41,8 @@ def piece(task: str, length: int, *, unseen: bool = False, key: Array) -> tuple[
         raise DataError(f"there is no task {task!r}.{suggest(task, TASKS)}")
     if task in AHEAD:
         return _window(task, length, unseen, key)
-    u = uniform_inputs(length + 10, key=key)
-    y = second_order(u) if task == "second_order" else narma(u)
-    return 2 * u[10:], y[10:]
+    made = driven_task(task, length + 10, key=key)  # pyright: ignore[reportArgumentType]
+    return 2 * made.u[10:], made.y[10:]
 
 
 def _window(task: str, length: int, unseen: bool, key: Array) -> tuple[Series, Series]:
@@ -54,21 +52,17 @@ def _window(task: str, length: int, unseen: bool, key: Array) -> tuple[Series, S
         raise DataError(
             f"{task}: a piece of {length} is longer than the {last - first - ahead} samples that there are."
         )
-    series = jnp.asarray(_chaos(task))
+    series = jnp.asarray(_chaos(task))  # pyright: ignore[reportArgumentType]
     at = jax.random.randint(key, (), first, last - length - ahead + 1)
     window = lax.dynamic_slice(series, (at,), (length + ahead,))
     return window[:length], window[ahead:]
 
 
 @functools.cache
-def _chaos(task: str) -> np.ndarray:
-    """The series, 0 to 1, its first thousand samples left out."""
+def _chaos(task: Named) -> np.ndarray:
+    """The series, 0 to 1."""
     with jax.ensure_compile_time_eval():
-        if task == "henon":
-            series = henon_map(SAMPLES + 1000)[1000:, 0]
-        else:
-            series = mackey_glass(10 * (SAMPLES + 1000))[10_000::10, 0]
-        x = np.asarray(series, float)
+        x = np.asarray(driven_task(task, SAMPLES, key=jax.random.key(0)).u, float)
     return (x - x.min()) / (x.max() - x.min())
 
 
@@ -80,6 +74,4 @@ def linear_lags(task: str, lags: int, length: int, *, key: Array) -> Float[Array
             from. key: a `jax.random.key`.
     """
     s, y = piece(task, length + lags, unseen=True, key=key)
-    x = jnp.stack([s[lags - k : len(s) - k] for k in range(lags)], axis=1)
-    y, half = y[lags:, None], length // 2
-    return nmse(ridge(x[:half], y[:half], 1e-9)(x[half:]), y[half:])
+    return baselines.linear_lags(s, y, lags, washout=lags).variance

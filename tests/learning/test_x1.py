@@ -75,14 +75,14 @@ def test_pieces_are_scaled_and_unseen_ones_are_new(task):
     other, _ = piece(task, 100, unseen=True, key=KEY)
     assert s.shape == y.shape == (100,) and 0 <= float(s.min()) < 0.2 and 0.8 < float(s.max()) <= 1
     assert np.isfinite(y).all()
-    if task in ("mackey_glass", "henon"):
+    if task in ("mackey_glass", "henon_map"):
         assert not np.array_equal(s, other)
         with pytest.raises(DataError, match="longer than"):
             piece(task, 5000, key=KEY)
 
 
 def test_what_henon_has_to_predict_is_the_next_sample():
-    s, y = piece("henon", 50, key=KEY)
+    s, y = piece("henon_map", 50, key=KEY)
     np.testing.assert_array_equal(y[:-1], s[1:])
 
 
