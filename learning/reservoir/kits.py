@@ -95,7 +95,7 @@ def _masked(time: Array, key: Array) -> AbstractFrames:
 
 def _oscillator(time: Array, key: Array) -> AbstractFrames:
     drawn = _spread(physics.SpinOscillator(), {"i_th": 0.03, "damping": 0.1}, key)
-    return OscillatorFrames(drawn, time, 1e-6 * time, jnp.zeros_like(time), jnp.asarray(2.5e-3, time.dtype))
+    return OscillatorFrames(drawn, time, 1e-6 * time, jnp.zeros((), time.dtype), jnp.asarray(2.5e-3, time.dtype))
 
 
 @cache

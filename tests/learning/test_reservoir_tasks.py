@@ -17,8 +17,9 @@ from learning import reservoir as rc
 from learning import tasks
 from learning.metrics import memory_capacity, nrmse
 from learning.readout import logistic
-from learning.reservoir.kits import kits
+from learning.reservoir.kits import kits, reservoir_of
 from learning.reservoir.rcbench import rcbench_figures
+from learning.reservoir.search import drawn, variables
 from learning.reservoir.table import main as table_main
 
 pytestmark = pytest.mark.slow
@@ -92,16 +93,47 @@ def test_frames_of_the_table_are_exact_enough(name):
     assert rc.frame_error(frames, exact, kit.nominal[:2]) < 0.01
 
 
+def test_boards_of_a_search_begin_with_signs_and_stay_within_the_knobs():
+    kit = kits()["Wox"]
+    design = variables(kit)
+    mask = np.asarray(design.at(design.theta).mask)
+    assert design.size == 130 and np.abs(mask) == pytest.approx(1.0)
+    board = design.at(drawn(kit, design, design.theta, jax.random.key(3)))
+    assert np.abs(np.asarray(board.mask)) == pytest.approx(1.0) and not np.array_equal(np.sign(board.mask), mask)
+    for name, low, high in zip(("low", "high", "time"), kit.low, kit.high, strict=True):
+        knob = np.asarray(getattr(board, name))
+        assert np.ptp(knob) == 0 and low <= knob[0] <= high
+
+
+@pytest.mark.parametrize("name", ["Wox", "SpinOscillator"])
+def test_gradient_of_a_board_is_that_of_differences(name):
+    """Of what 30 samples leave in the devices, by voltages, times and mask."""
+    kit, u = kits()[name], jax.random.uniform(KEY, (30,))
+    design = variables(kit)
+
+    @jax.jit
+    def read(theta):
+        x = reservoir_of(kit, design.at(theta), 0.0, key=KEY).run(u)
+        return jnp.mean((x / 1e-6) ** 2 if name == "Wox" else x**2)
+
+    slope = jax.grad(read)(design.theta)
+    for k in (1, 12, 23, 40):
+        step = jnp.zeros(design.size).at[k].set(1e-5)
+        central = (read(design.theta + step) - read(design.theta - step)) / 2e-5
+        assert float(slope[k]) == pytest.approx(float(central), rel=1e-5, abs=1e-9 * float(jnp.abs(slope).max()))
+
+
 @rarely
 def test_small_table(tmp_path):
-    """Search is no worse than the design by hand for WOx, whose errors are below those of any number of lags; both
-    definitions are told, and the one by power is the smaller."""
-    options = ["--tasks", "second_order", "--devices", "Wox", "--seeds", "2", "--draws", "6", "-o", str(tmp_path)]
+    """Random search is no worse than the board by hand for WOx, the gradient better; all are below any number of lags.
+    Both definitions are told, and the one by power is the smaller."""
+    options = ["--tasks", "second_order", "--devices", "Wox", "--seeds", "2", "--draws", "48", "-o", str(tmp_path)]
     table_main(options)
     kept = json.loads((tmp_path / "reservoirs.json").read_text())["rows"]
     of = {(row["who"], row["how"].split(",")[0]): row for row in kept}
     found = {name: np.mean(row["variance"]) for name, row in of.items()}
     assert found["Wox", "random search"] < found["Wox", "by hand"] < 0.5 * found["20 lags", "linear"]
+    assert found["Wox", "gradient"] < found["Wox", "random search"]
     assert all(np.mean(row["power"]) < 0.05 * np.mean(row["variance"]) for row in of.values())
     assert "NMSE, of power" in (tmp_path / "reservoirs.txt").read_text()
 
