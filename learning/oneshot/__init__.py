@@ -19,6 +19,7 @@ from learning.oneshot.hyperdimensional import similarity as similarity
 from learning.oneshot.hyperdimensional import text_counts as text_counts
 from learning.oneshot.hyperdimensional import to_binary as to_binary
 from learning.oneshot.hyperdimensional import to_bipolar as to_bipolar
+from learning.oneshot.language_episodes import language_episodes as language_episodes
 from learning.oneshot.language_study import LanguageAccuracy as LanguageAccuracy
 from learning.oneshot.language_study import language_accuracy as language_accuracy
 from learning.oneshot.memory import DeviceMemory as DeviceMemory

@@ -84,10 +84,10 @@ def language_accuracy(
     chains = markov_languages(languages, concentration=concentration, key=chains_key)
     texts = _sampled(chains, 1, length, key=text_key)[0]
     items = random_hypervectors(chains.shape[1], dimensions, key=item_key)
-    broken = _drawn(stuck, places, (n - 1, dimensions, items.shape[0], languages), fault_key)
+    broken = drawn_faults(stuck, places, (n - 1, dimensions, items.shape[0], languages), fault_key)
     if broken["items"] is not None:
         items = (items | broken["items"].on) & ~broken["items"].off
-    wear = _Wear(array, broken["xor"], n - 1, dimensions, endurance, spread, wear_key)
+    wear = Wear(array, broken["xor"], n - 1, dimensions, endurance, spread, wear_key)
     with after_a_while("languages", languages, enabled=progress) as update:
         learned = []
         for k, part in enumerate(jnp.split(texts, languages) if endurance else [texts]):
@@ -110,7 +110,7 @@ def _check(array: Pillars | None, stuck: float, places: tuple[str, ...], enduran
         raise DataError("wear needs a window over damage: vertical_rram(damage=(0.0, 1.0, 2.0, 3.0), counted=...).")
 
 
-def _drawn(stuck: float, places: tuple[str, ...], sizes: Any, key: Array) -> dict[str, Any]:
+def drawn_faults(stuck: float, places: tuple[str, ...], sizes: Any, key: Array) -> dict[str, Any]:
     """Stuck cells of each array, or None."""
     stages, d, letters, languages = sizes
     shapes = {"items": (letters, d), "xor": (2 * stages, d), "classes": (2 * d, languages)}
@@ -121,7 +121,7 @@ def _drawn(stuck: float, places: tuple[str, ...], sizes: Any, key: Array) -> dic
     return found
 
 
-class _Wear:
+class Wear:
     """Tables of the XOR arrays after any number of letters."""
 
     def __init__(self, array: Any, broken: StuckCells | None, stages: int, d: int, endurance: Any, spread: float, key):

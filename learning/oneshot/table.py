@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from learning.metrics import few_shot_accuracy
 from learning.oneshot.embedding import Embedding, embed, pretrained
+from learning.oneshot.language_episodes import language_episodes
 from learning.oneshot.language_study import language_accuracy
 from learning.oneshot.memory import DeviceMemory, StatisticalWriting, memory_faults
 from learning.oneshot.pillars import Pillars, vertical_rram
@@ -36,7 +37,8 @@ class Row(NamedTuple):
     """One line of the table: accuracy of each seed, and a published or independent number beside it, if there is one.
 
     Attributes:
-        group: "digits", "languages" or "endurance". name: of the way. accuracies: a seed each. beside: number or None.
+        group: "digits", "languages", "one text" or "endurance". name: of the way. accuracies: a seed each.
+        beside: number or None.
     """
 
     group: str
@@ -180,7 +182,7 @@ def table(
     length: int = 20_000,
     stuck: Sequence[float] = (0.0, 0.05, 0.2),
     endurances: Sequence[float] = (1e6, 2e5, 1e5, 5e4),
-    groups: Sequence[str] = ("digits", "languages", "endurance"),
+    groups: Sequence[str] = ("digits", "languages", "one text", "endurance"),
     progress: bool = True,
     key: Array,
 ) -> list[Row]:
@@ -195,7 +197,7 @@ def table(
     Raises:
         DataError: no seed, or a group that there is not.
     """
-    makers = {"digits": _digits, "languages": _languages, "endurance": _endurance}
+    makers = {"digits": _digits, "languages": _languages, "one text": _one_text, "endurance": _endurance}
     if seeds < 1 or set(groups) - set(makers):
         raise DataError(f"table of {seeds} seeds, groups {tuple(groups)}: one seed at least, of {', '.join(makers)}.")
     how = (episodes, steps, dimensions, length, tuple(stuck), tuple(endurances))
@@ -230,6 +232,16 @@ def _languages(seed: int, how: Any, key: Array) -> Pairs:
         yield from _language_rows(f"{100 * part:g} % stuck" if part else "no faults", array, how, key, stuck=part)
 
 
+def _one_text(seed: int, how: Any, key: Array) -> Pairs:
+    del seed
+    array = vertical_rram()
+    for part in how[4]:
+        for letters in (30, 100, 300):
+            told: dict[str, Any] = dict(letters=letters, dimensions=how[2], count=how[0], stuck=part, key=key)
+            name = f"{100 * part:g} % stuck" if part else "no faults"
+            yield f"{name}, 5 ways, 1 text of {letters} letters", float(language_episodes(array, **told).mean)
+
+
 def _endurance(seed: int, how: Any, key: Array) -> Pairs:
     del seed
     array = vertical_rram(damage=(0.0, 1.0, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0), counted=("size",))
@@ -239,7 +251,7 @@ def _endurance(seed: int, how: Any, key: Array) -> Pairs:
 
 def _beside(name: str, dimensions: int) -> float | None:
     letters = name.removeprefix("no faults, ").removesuffix(" letters")
-    return REFERENCE.get((dimensions, int(letters))) if name.startswith("no faults") else None
+    return REFERENCE.get((dimensions, int(letters))) if letters.isdigit() else None
 
 
 def table_text(rows: Sequence[Row]) -> str:

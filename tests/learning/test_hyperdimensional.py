@@ -22,6 +22,7 @@ from learning.oneshot.hyperdimensional import (
     to_binary,
     to_bipolar,
 )
+from learning.oneshot.language_episodes import language_episodes
 from learning.oneshot.language_study import language_accuracy
 from learning.oneshot.pillars import vertical_rram
 from learning.oneshot.texts import ClassMemory, TextEncoder, classify, exact_tables, learn_texts
@@ -274,6 +275,18 @@ def test_small_study_with_faults_and_wear(array):
     assert language_accuracy(array, stuck=0.05, **how).accuracy[0] > fresh.accuracy[0] - 0.06
     assert language_accuracy(array, endurance=1e6, **how).accuracy == fresh.accuracy
     assert language_accuracy(array, endurance=100.0, **how).accuracy[0] < 0.5
+
+
+@rarely
+def test_languages_from_one_text_each(array):
+    """More letters tell more; stuck cells cost little; cells without faults answer as bits do."""
+    told = dict(dimensions=512, count=40, questions=5, key=KEY)
+    short, long = (language_episodes(array, letters=n, **told) for n in (30, 150))
+    assert 0.4 < float(short.mean) < float(long.mean) - 0.05 and long.each.shape == (40,)
+    assert float(language_episodes(None, letters=30, **told).mean) == pytest.approx(float(short.mean), abs=0.02)
+    assert float(language_episodes(array, letters=150, stuck=0.05, **told).mean) > float(long.mean) - 0.05
+    with pytest.raises(nj.DataError, match="ways"):
+        language_episodes(None, languages=4, key=KEY)
 
 
 def test_wrong_arrays(array):
