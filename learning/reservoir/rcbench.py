@@ -109,7 +109,7 @@ def examples(*, key: Array) -> dict[str, AbstractReservoir]:
     u = jnp.asarray([0.0, 1.0])
     quiet = Noise(0.01)
     gain, offset = drive_for(u, (0.6, 1.2), signed=True)
-    frames = fast_frames(physics.Wox(), 1e-3, rest=1e-6, volts=(0.6, 1.2))
+    frames = fast_frames(physics.Wox(), 1e-3, rest=None, volts=(0.6, 1.2))
     wox = node_reservoir(frames, 10, devices=10, gain=gain, offset=offset, noise=quiet, key=key)
     made: Any = MaskedMemristor
     gain, offset = drive_for(u, (-0.8, 2.5), signed=True)
