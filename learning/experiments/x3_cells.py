@@ -22,8 +22,8 @@ from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity
 
 Real = Float[Array, "..."]
-NODES = 12
-"""Chebyshev nodes of a table, at which pulses are simulated."""
+NODES, LEANS = 10, 4
+"""Chebyshev nodes of a table, in the state and in the lean, at which pulses are simulated."""
 BUDGET = 8.0
 """Nonlinearity up plus nonlinearity down of `SoftBound`."""
 
@@ -116,7 +116,7 @@ class Pulsed(AbstractDevice):
 
 
 class Simulated(AbstractCell):
-    """A cell of a device with a state equation: one pulse is simulated from each node, for each column and direction.
+    """A cell of a device with a state equation: one pulse of each direction is simulated from some states and leans.
 
     Attributes:
         tight: by Kvaerno5 of diffrax at 1e-9 instead of the solver of the search.
@@ -125,21 +125,23 @@ class Simulated(AbstractCell):
     tight: eqx.AbstractVar[bool]
 
     @abc.abstractmethod
-    def volts(self, lean: Float[Array, " columns"]) -> tuple[Array, Array]:
-        """Heights (V) of the pulses up and down of each column."""
+    def volts(self, lean: Float[Array, " leans"]) -> Float[Array, "2 leans"]:
+        """Heights (V) of the pulses up and down of a driver with a `lean` of -1 to 1."""
 
     @abc.abstractmethod
     def changes(self, x: Float[Array, " lanes"], volts: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
         """What one pulse of `volts` adds to each of the states `x`, by the solver."""
 
     def maps(self, lean: Float[Array, " columns"]) -> "TableMaps":
-        """Tables of all columns in one batch."""
-        volts = jnp.concatenate(self.volts(lean))
-        x, matrix = nodes(volts.dtype)
-        shape = (len(volts), NODES)
-        lanes = (jnp.broadcast_to(x[None], shape).ravel(), jnp.broadcast_to(volts[:, None], shape).ravel())
-        rows = (self.changes(*lanes).reshape(shape) @ matrix).T
-        return TableMaps(rows[:, : len(lean)], rows[:, len(lean) :])
+        """Tables of all columns from one batch of simulations."""
+        x, to_x = nodes(NODES, lean.dtype)
+        leans, to_lean = nodes(LEANS, lean.dtype)
+        volts = self.volts(2 * leans - 1)
+        shape = (2, LEANS, NODES)
+        lanes = (jnp.broadcast_to(a, shape).ravel() for a in (x[None, None], volts[..., None]))
+        found = jnp.einsum("dlx,xn,lm->dmn", self.changes(*lanes).reshape(shape), to_x, to_lean)
+        rows = jnp.einsum("mc,dmn->dnc", polynomials(LEANS, lean), found)
+        return TableMaps(rows[0], rows[1])
 
 
 class TableMaps(AbstractMaps):
@@ -164,12 +166,19 @@ def series(rows: Float[Array, "degrees columns"], x: Real) -> Real:
     return jnp.broadcast_to(rows[0], x.shape) + 0.5 * z * one - two
 
 
-def nodes(dtype: Any = float) -> tuple[Float[Array, " nodes"], Float[Array, "nodes degrees"]]:
+def nodes(count: int, dtype: Any = float) -> tuple[Float[Array, " nodes"], Float[Array, "nodes degrees"]]:
     """Chebyshev nodes in 0 .. 1, and the matrix from values there to coefficients."""
-    angle = jnp.pi * (jnp.arange(NODES, dtype=dtype) + 0.5) / NODES
-    waves = jnp.cos(angle[:, None] * jnp.arange(NODES, dtype=dtype)[None])
-    weight = jnp.full(NODES, 2.0 / NODES, dtype).at[0].set(1.0 / NODES)
-    return 0.5 + 0.5 * jnp.cos(angle), waves * weight[None]
+    z = jnp.cos(jnp.pi * (jnp.arange(count, dtype=dtype) + 0.5) / count)
+    weight = jnp.full(count, 2.0 / count, dtype).at[0].set(1.0 / count)
+    return 0.5 + 0.5 * z, polynomials(count, z).T * weight[None]
+
+
+def polynomials(count: int, z: Float[Array, " n"]) -> Float[Array, "degrees n"]:
+    """The first Chebyshev polynomials at -1 <= z <= 1."""
+    found = [jnp.ones_like(z), z]
+    while len(found) < count:
+        found.append(2 * z * found[-1] - found[-2])
+    return jnp.stack(found[:count])
 
 
 def final(device: AbstractDevice, wave: nj.Waveform, x0: Any, tight: bool) -> Any:
@@ -197,9 +206,9 @@ class Electrochemical(Simulated):
     width: Param = quantity(2e-5, "s", (1e-6, 1e-3), scale="log", doc="of a pulse", source="chosen", free=False)
     tight: bool = eqx.field(default=False, static=True)
 
-    def volts(self, lean: Float[Array, " columns"]) -> tuple[Array, Array]:
-        """As of `Simulated`: the lean is one of the voltages, a tenth of it."""
-        return self.v_up * jnp.exp(0.1 * lean), self.v_down * jnp.exp(-0.1 * lean)
+    def volts(self, lean: Float[Array, " leans"]) -> Float[Array, "2 leans"]:
+        """As of `Simulated`: a tenth of the lean is one of the voltages."""
+        return jnp.stack([self.v_up * jnp.exp(0.1 * lean), self.v_down * jnp.exp(-0.1 * lean)])
 
     def changes(self, x: Float[Array, " lanes"], volts: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
         """As of `Simulated`, by the charge that a pulse moves."""
