@@ -12,6 +12,8 @@ leans, schedule and the material.
 
 import dataclasses
 import functools
+import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -150,10 +152,10 @@ class Task:
         chosen = jax.random.permutation(order, data.x.shape[0])[: self.steps]
         dtype = learner.rate.dtype
         start = jnp.broadcast_to(learner.start[None, :, None], (2, ROWS, CLASSES))
-        gains = jnp.exp(self.spread * jax.random.normal(device, (2, *start.shape), dtype))
+        gains = jnp.exp(self.spread * _normal(device, (2, *start.shape), dtype))
         speeds = learner.rate[None] * jnp.repeat(learner.schedule, self.steps // SEGMENTS)[:, None]
         labels = jax.nn.one_hot(data.y[chosen], CLASSES, dtype=dtype)
-        noise = 1 + self.cycle * jax.random.normal(scatter, (self.steps, *start.shape), dtype)
+        noise = 1 + self.cycle * _normal(scatter, (self.steps, *start.shape), dtype)
 
         def step(state: Array, shown: tuple[Array, ...]) -> tuple[Array, Array]:
             x, label, speed, noise = shown
@@ -183,6 +185,11 @@ class Task:
         own = ("rate", "start", "lean", "decay", "gain") if isinstance(tree, Few) else (
             "rate", "start", "lean", "schedule", "gain")  # fmt: skip
         return Design(tree, free=(*own, *(f"cell.{n}" for n in names)))
+
+
+def _normal(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Standard normal numbers, drawn in one row: the compiler takes ten seconds for as many in several axes."""
+    return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def by_rate_and_gain(tree: Learner | Few, rates: int = 9, gains: int = 5) -> list[Learner | Few]:
