@@ -8,12 +8,14 @@ reaches the constants of the material. A real number of pulses is their expected
 """
 
 import abc
+import dataclasses
 from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 import neurojax as nj
@@ -32,8 +34,12 @@ class AbstractMaps(eqx.Module):
     """What pulses do in each column."""
 
     @abc.abstractmethod
+    def change(self, x: Real, up: Bool[Array, " columns"]) -> Real:
+        """dx/dn of states (..., columns), of the direction `up` of each column."""
+
+    @abc.abstractmethod
     def after(self, x: Real, n: Real, up: Bool[Array, " columns"]) -> Real:
-        """States (..., columns) after `n` >= 0 pulses, of the direction `up` of each column."""
+        """States (..., columns) after `n` >= 0 pulses."""
 
 
 class AbstractCell(eqx.Module):
@@ -65,7 +71,9 @@ class SoftBound(AbstractCell):
 
     def maps(self, lean: Float[Array, " columns"]) -> "SoftMaps":
         """The lean is one of the steps."""
-        return SoftMaps(BUDGET * self.share, BUDGET * (1 - self.share), self.step * jnp.exp(lean), self.step / jnp.exp(lean))
+        return SoftMaps(
+            BUDGET * self.share, BUDGET * (1 - self.share), self.step * jnp.exp(lean), self.step / jnp.exp(lean)
+        )
 
 
 class SoftMaps(AbstractMaps):
@@ -75,6 +83,13 @@ class SoftMaps(AbstractMaps):
     nu_down: Float[Array, ""]
     rise: Float[Array, " columns"]
     fall: Float[Array, " columns"]
+
+    def change(self, x: Real, up: Bool[Array, " columns"]) -> Real:
+        """As of `AbstractMaps`."""
+        nu = jnp.where(up, self.nu_up, self.nu_down)
+        y = jnp.where(up, x, 1 - x)
+        size = jnp.where(up, self.rise, -self.fall)
+        return size * (jnp.exp(-nu * y) - jnp.exp(-nu)) / -jnp.expm1(-nu)
 
     def after(self, x: Real, n: Real, up: Bool[Array, " columns"]) -> Real:
         """As of `AbstractMaps`."""
@@ -129,6 +144,10 @@ class Simulated(AbstractCell):
         """Heights (V) of the pulses up and down of a driver with a `lean` of -1 to 1."""
 
     @abc.abstractmethod
+    def tightened(self) -> "Simulated":
+        """The same cell with `tight`."""
+
+    @abc.abstractmethod
     def changes(self, x: Float[Array, " lanes"], volts: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
         """What one pulse of `volts` adds to each of the states `x`, by the solver."""
 
@@ -150,11 +169,39 @@ class TableMaps(AbstractMaps):
     rise: Float[Array, "degrees columns"]
     fall: Float[Array, "degrees columns"]
 
+    def change(self, x: Real, up: Bool[Array, " columns"]) -> Real:
+        """As of `AbstractMaps`."""
+        return series(jnp.where(up[None], self.rise, self.fall), x)
+
     def after(self, x: Real, n: Real, up: Bool[Array, " columns"]) -> Real:
-        """As of `AbstractMaps`: the step of the midpoint rule through dx/dn = change(x); at the ends cells stop."""
+        """As of `AbstractMaps`: a step of the midpoint rule; at the ends cells get no more pulses."""
         rows = jnp.where(up[None], self.rise, self.fall)
         middle = jnp.clip(x + 0.5 * n * series(rows, x), 0.0, 1.0)
         return jnp.clip(x + n * series(rows, middle), 0.0, 1.0)
+
+
+class Fine(AbstractMaps):
+    """The pulses of other maps, a number of them taken by many steps of Runge and Kutta: another solver, to check."""
+
+    maps: AbstractMaps
+    steps: int = eqx.field(static=True, default=16)
+
+    def change(self, x: Real, up: Bool[Array, " columns"]) -> Real:
+        """That of the maps."""
+        return self.maps.change(x, up)
+
+    def after(self, x: Real, n: Real, up: Bool[Array, " columns"]) -> Real:
+        """As of `AbstractMaps`."""
+        h = n / self.steps
+
+        def step(_: Any, x: Real) -> Real:
+            one = self.maps.change(x, up)
+            two = self.maps.change(x + 0.5 * h * one, up)
+            three = self.maps.change(x + 0.5 * h * two, up)
+            four = self.maps.change(x + h * three, up)
+            return jnp.clip(x + h / 6 * (one + 2 * two + 2 * three + four), 0.0, 1.0)
+
+        return lax.fori_loop(0, self.steps, step, x)
 
 
 def series(rows: Float[Array, "degrees columns"], x: Real) -> Real:
@@ -219,6 +266,10 @@ class Electrochemical(Simulated):
         after = final(Pulsed(self.device, volts), nj.Waveform(t, jnp.asarray([0.0, 1.0, 1.0, 0.0], t.dtype)),
                       _even(self.device, filled), self.tight)  # fmt: skip
         return (jax.vmap(self.device.mean_fraction)(after) - filled) / span
+
+    def tightened(self) -> "Electrochemical":
+        """As of `Simulated`."""
+        return dataclasses.replace(self, tight=True)
 
     def resolved(self) -> "Electrochemical":
         """The same cell with its film resolved in depth."""

@@ -90,13 +90,18 @@ class Data:
     y_test: Int[Array, " m"]
 
 
-@functools.cache
 def digits() -> Data:
     """Of scikit-learn, means of 2 x 2 pixels: 900 to learn, 447 held out for the design, 450 for the test.
 
     Raises:
         DataError: scikit-learn is missing.
     """
+    return _digits(str(jnp.result_type(float)))
+
+
+@functools.cache
+def _digits(precision: str) -> Data:
+    del precision  # Each has its own.
     with jax.ensure_compile_time_eval():
         found = handwritten_digits(0, pooled=True)
         x, x_test = (jnp.concatenate([a, jnp.ones_like(a[:, :1])], axis=1) for a in (found.x, found.x_test))
@@ -130,21 +135,36 @@ class Task:
     def objective(self, tree: Learner | Few, key: Array) -> Float[Array, ""]:
         """Cross-entropy of the digits held out, mean over the orders."""
         data = digits()
-        scores = self.scores(tree, data.x_held, key)
+        learner = tree.learner()
+        scores = self.scores(learner, learner.cell.maps(learner.lean), data.x_held, key)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, data.y_held[None]))
 
     def error(self, tree: Learner | Few, key: Array) -> Float[Array, ""]:
         """Part of the test digits with a wrong answer, mean over the orders."""
+        learner = tree.learner()
+        return self.judged(learner, learner.cell.maps(learner.lean), key)
+
+    def judged(self, learner: Learner, maps: AbstractMaps, key: Array) -> Float[Array, ""]:
+        """As `error`, with pulses that do what `maps` say."""
         data = digits()
-        scores = self.scores(tree, data.x_test, key)
+        scores = self.scores(learner, maps, data.x_test, key)
         return jnp.mean((jnp.argmax(scores, axis=-1) != data.y_test[None]).astype(scores.dtype))
 
-    def scores(self, tree: Learner | Few, x: Float[Array, "n inputs"], key: Array) -> Float[Array, "orders n classes"]:
+    def scores(
+        self, learner: Learner, maps: AbstractMaps, x: Float[Array, "n inputs"], key: Array
+    ) -> Float[Array, "orders n classes"]:
         """After training, of inputs `x`."""
-        learner = tree.learner()
-        maps = learner.cell.maps(learner.lean)
         trained = jax.vmap(lambda k: self.trained(learner, maps, k)[0])(jax.random.split(key, self.orders))
         return learner.gain * jnp.einsum("ni,oij->onj", x, trained[:, 0] - trained[:, 1])
+
+    def curve(self, tree: Learner | Few, key: Array) -> Float[Array, " segments"]:
+        """Part of wrong test digits before each twentieth of a run, mean over the orders."""
+        learner, data = tree.learner(), digits()
+        maps = learner.cell.maps(learner.lean)
+        along = jax.vmap(lambda k: self.trained(learner, maps, k)[1])(jax.random.split(key, self.orders))
+        scores = jnp.einsum("ni,osij->osnj", data.x_test, along[:, :: self.steps // SEGMENTS])
+        wrong = jnp.argmax(scores, axis=-1) != data.y_test[None, None]
+        return jnp.mean(wrong.astype(scores.dtype), axis=(0, 2))
 
     def trained(self, learner: Learner, maps: AbstractMaps, key: Array) -> tuple[Array, Array]:
         """States (2, rows, columns) of all pairs after a run, and the weights (steps, rows, columns) along it."""
