@@ -1,9 +1,9 @@
 """Memories of experiment X3 as smooth maps of pulses: `SoftBound` in closed form, others from their state equations.
 
     maps = cell.maps(lean)          the pulses up and down of each column, which leans by exp(+-lean)
-    maps.after(x, n, up)            states after n >= 0 pulses; x is 0 at the lowest and 1 at the highest conductance
+    maps.after(x, n, up)            states after n >= 0 pulses, 0 the lowest, 1 the highest conductance
 
-`Simulated` computes what one pulse does by the solver, within whatever is traced, so a gradient of what has been learned
+`Simulated` computes what one pulse does by the solver, within whatever is traced, so a gradient of what was learned
 reaches the constants of the material. A real number of pulses is their expected number, as in trains that coincide.
 """
 

@@ -55,7 +55,7 @@ class Learner(eqx.Module):
 
 
 class Few(eqx.Module):
-    """Six scalars: the same rate, start and lean everywhere, a rate that decays evenly, a gain, one constant of the cell."""
+    """Six scalars: one rate, start and lean for all, a rate that decays evenly, a gain, one constant of the cell."""
 
     cell: AbstractCell
     rate: Param = quantity(2.0, "1", (0.02, 50.0), scale="log", doc="pulses for an error of 1", source="chosen")
@@ -212,8 +212,13 @@ def _normal(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
-def by_rate_and_gain(tree: Learner | Few, rates: int = 9, gains: int = 5) -> list[Learner | Few]:
-    """The same design at other rates and gains, alike everywhere: what is tuned by hand."""
-    full = lambda old, v: jnp.full_like(old, v)  # noqa: E731
-    grid = [(r, g) for r in np.geomspace(0.1, 20.0, rates) for g in np.geomspace(2.0, 50.0, gains)]
-    return [dataclasses.replace(tree, rate=full(tree.rate, r), gain=full(tree.gain, g)) for r, g in grid]
+def grids() -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """What is tuned by hand, alike everywhere: rate and gain first, then the start and the lean. Values by name."""
+    first = [dict(rate=r, gain=g) for r in np.geomspace(0.1, 20.0, 9) for g in np.geomspace(4.0, 80.0, 5)]
+    second = [dict(start=s, lean=v) for s in (0.2, 0.35, 0.5, 0.65, 0.8) for v in (-0.6, -0.3, 0.0, 0.3, 0.6)]
+    return first, second
+
+
+def alike(tree: Learner | Few, values: dict[str, float]) -> Learner | Few:
+    """The same design with other `values` by name, everywhere."""
+    return dataclasses.replace(tree, **{n: jnp.full_like(getattr(tree, n), v) for n, v in values.items()})
