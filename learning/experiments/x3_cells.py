@@ -1,26 +1,21 @@
-"""Memories of experiment X3 as smooth maps of pulses: `SoftBound` in closed form, others from their state equations.
+"""Memories of experiment X3 as smooth maps of pulses: `SoftBound` in closed form, `Simulated` from a state equation.
 
     maps = cell.maps(lean)          the pulses up and down of each column, which leans by exp(+-lean)
     maps.after(x, n, up)            states after n >= 0 pulses, 0 the lowest, 1 the highest conductance
 
 `Simulated` computes what one pulse does by the solver, within whatever is traced, so a gradient of what was learned
-reaches the constants of the material. A real number of pulses is their expected number, as in trains that coincide.
+reaches the constants of the material: `x3_devices.py` has such cells. A real number of pulses is their expected number,
+as in trains that coincide.
 """
 
 import abc
-import dataclasses
 from typing import Any, ClassVar
 
-import diffrax
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-import neurojax as nj
-import physics
-from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity
 
 Real = Float[Array, "..."]
@@ -46,10 +41,12 @@ class AbstractCell(eqx.Module):
     """A memory cell and its drivers.
 
     Attributes:
-        constants: names of what may be designed, of the material first, the most telling one first of all.
+        constants: names of what may be designed, the most telling one first. limits: bounds of those, by name, that
+            are narrower than the declared ones.
     """
 
     constants: eqx.AbstractClassVar[tuple[str, ...]]
+    limits: ClassVar[dict[str, tuple[float, float]]] = {}
 
     @abc.abstractmethod
     def maps(self, lean: Float[Array, " columns"]) -> AbstractMaps:
@@ -99,35 +96,6 @@ class SoftMaps(AbstractMaps):
         # e^(nu (y - 1)), between e^-nu and 1.
         moved = 1 + jnp.log1p((jnp.exp(nu * (y - 1)) - 1) * part) / nu
         return jnp.where(up, moved, 1 - moved)
-
-
-class Pulsed(AbstractDevice):
-    """A device behind the driver of its column, whose pulses are `volts` high at a signal of 1.
-
-    Of a device with a gate the pulses are on the gate, and the drain is at the source.
-    """
-
-    terminals: ClassVar[tuple[str, ...]] = ("signal", "ground")
-    sweep: ClassVar[Sweep] = Sweep(1.0, 0.0, 1.0)
-    stores_energy: ClassVar[bool] = True
-    device: AbstractDevice
-    volts: Param = quantity(0.5, "V", (-5.0, 5.0), doc="height of a pulse", source="a circuit")
-
-    def init(self, env: Environment) -> Any:
-        """That of the device."""
-        return self.device.init(env)
-
-    def rate(self, x: Any, v: Volts, env: Environment) -> Any:
-        """That of the device at its own voltage."""
-        return self.device.rate(x, self._ports(v), env)
-
-    def current(self, x: Any, v: Volts, env: Environment) -> Amps:
-        """Into the first terminal of the device."""
-        return jnp.ravel(self.device.current(x, self._ports(v), env))[0]
-
-    def _ports(self, v: Volts) -> Volts:
-        volts = self.volts * v
-        return jnp.stack([volts, jnp.zeros_like(volts)]) if self.device.port_shape else volts
 
 
 class Simulated(AbstractCell):
@@ -226,60 +194,3 @@ def polynomials(count: int, z: Float[Array, " n"]) -> Float[Array, "degrees n"]:
     while len(found) < count:
         found.append(2 * z * found[-1] - found[-2])
     return jnp.stack(found[:count])
-
-
-def final(device: AbstractDevice, wave: nj.Waveform, x0: Any, tight: bool) -> Any:
-    """States after a waveform, one a lane, by the solver of the search or, `tight`, by Kvaerno5 at 1e-9."""
-    how: dict[str, Any] = dict(rtol=1e-5, atol=1e-7)
-    if tight:
-        how = dict(solver=diffrax.Kvaerno5(), rtol=1e-9, atol=1e-11)
-    record = nj.simulate(device, wave, ts=wave.t[-1:], x0=x0, throw=False, progress=False, **how)
-    return jax.tree.map(lambda a: a[:, -1], record.x)
-
-
-class Electrochemical(Simulated):
-    """An `Ecram` whose gate gets pulses of 20 us; between pulses it is open, and its film evens out.
-
-    x is the share of the window between x_lo and x_hi, in which the conductance is linear. A step needs some L^2/D of
-    rest for the film, 0.25 s at the start. The window is one of the programmer: at its ends a cell gets no more pulses.
-    The film in two compartments is less polarised in a short pulse than a resolved one: see `resolved`.
-    """
-
-    constants: ClassVar[tuple[str, ...]] = ("v_up", "v_down", "device.k0", "device.alpha", "device.r_el", "device.x_eq",
-                                            "device.g_u", "device.d_c")  # fmt: skip
-    device: physics.Ecram | physics.EcramChannel
-    v_up: Param = quantity(0.45, "V", (0.2, 1.0), doc="height of a pulse up", source="chosen")
-    v_down: Param = quantity(-0.45, "V", (-1.0, -0.2), doc="height of a pulse down", source="chosen")
-    width: Param = quantity(2e-5, "s", (1e-6, 1e-3), scale="log", doc="of a pulse", source="chosen", free=False)
-    tight: bool = eqx.field(default=False, static=True)
-
-    def volts(self, lean: Float[Array, " leans"]) -> Float[Array, "2 leans"]:
-        """As of `Simulated`: a tenth of the lean is one of the voltages."""
-        return jnp.stack([self.v_up * jnp.exp(0.1 * lean), self.v_down * jnp.exp(-0.1 * lean)])
-
-    def changes(self, x: Float[Array, " lanes"], volts: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
-        """As of `Simulated`, by the charge that a pulse moves."""
-        low, span = self.device.x_lo, self.device.x_hi - self.device.x_lo
-        filled = low + span * x
-        edge = 0.01 * self.width
-        t = jnp.stack([jnp.zeros_like(edge), edge, edge + self.width, 2 * edge + self.width])
-        after = final(Pulsed(self.device, volts), nj.Waveform(t, jnp.asarray([0.0, 1.0, 1.0, 0.0], t.dtype)),
-                      _even(self.device, filled), self.tight)  # fmt: skip
-        return (jax.vmap(self.device.mean_fraction)(after) - filled) / span
-
-    def tightened(self) -> "Electrochemical":
-        """As of `Simulated`."""
-        return dataclasses.replace(self, tight=True)
-
-    def resolved(self) -> "Electrochemical":
-        """The same cell with its film resolved in depth."""
-        names = set(physics.EcramChannel().parameters())
-        values = {n: p.value for n, p in self.device.parameters().items() if n in names}
-        channel = eqx.tree_at(lambda d: [getattr(d, n) for n in values], physics.EcramChannel(), list(values.values()))
-        return eqx.tree_at(lambda c: c.device, self, channel)
-
-
-def _even(device: physics.Ecram | physics.EcramChannel, filled: Float[Array, " lanes"]) -> Any:
-    if isinstance(device, physics.EcramChannel):
-        return device.filled(filled)
-    return physics.Ecram.State(surface=filled, bulk=filled)

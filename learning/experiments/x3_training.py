@@ -13,6 +13,7 @@ leans, schedule and the material.
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -23,9 +24,9 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-import physics
 from learning.codesign import Design
-from learning.experiments.x3_cells import AbstractCell, AbstractMaps, Electrochemical, SoftBound
+from learning.experiments.x3_cells import AbstractCell, AbstractMaps, SoftBound
+from learning.experiments.x3_devices import diffusive, electrochemical
 from learning.tasks import handwritten_digits
 from neurojax.errors import DataError
 from physics.quantity import Param, quantity
@@ -72,10 +73,12 @@ class Few(eqx.Module):
                        self.decay**time, self.gain)  # fmt: skip
 
 
-KINDS = {
-    "soft_bound": lambda: SoftBound(),
-    "ecram": lambda: Electrochemical(physics.Ecram()),
+KINDS: dict[str, Callable[[], AbstractCell]] = {
+    "soft_bound": SoftBound,
+    "ecram": electrochemical,
+    "diffusive": diffusive,
 }
+"""Cells by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +207,8 @@ class Task:
         names = tree.cell.constants[:1] if isinstance(tree, Few) else tree.cell.constants
         own = ("rate", "start", "lean", "decay", "gain") if isinstance(tree, Few) else (
             "rate", "start", "lean", "schedule", "gain")  # fmt: skip
-        return Design(tree, free=(*own, *(f"cell.{n}" for n in names)))
+        limits = {f"cell.{n}": b for n, b in tree.cell.limits.items() if n in names}
+        return Design(tree, free=(*own, *(f"cell.{n}" for n in names)), bounds=limits)
 
 
 def _normal(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
