@@ -28,6 +28,7 @@ from learning.experiments.x3_training import Few, Learner, Task, alike, grids
 from neurojax.errors import DataError
 
 TEST_ORDERS = 20
+STEPS = {"soft_bound": 150, "ecram": 60, "diffusive": 60}
 VARIABLES = ("many", "six")
 BY_HAND = "by hand"
 
@@ -167,7 +168,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     devices: str = "soft_bound,ecram",
     variables: str = "many",
-    steps: int = 150,
+    steps: int = 0,
     shown: int = 400,
     orders: int = 3,
     spread: float = 0.1,
@@ -183,7 +184,7 @@ def run(
         seeds: runs of each method, each with its own draws. output: folder, from which a killed run goes on.
         devices: of soft_bound, ecram, diffusive, with commas. variables: "many" (rates and starts of rows, leans of
             columns, schedule, gain, constants of the cell) or "six" scalars.
-        steps: of the gradient. shown: digits of a training run. orders: training runs that the objective averages.
+        steps: of the gradient, 0 for 150 (60 of simulated cells). shown: digits of a training run. orders: training runs that the objective averages.
         spread: of the steps from device to device, cycle: of a change from pulse to pulse, in parts.
         learning_rate, clip: of Adam and of its gradients. seed: of all random numbers. progress: bars on a terminal.
 
@@ -197,7 +198,7 @@ def run(
     for device in (d.strip() for d in devices.split(",")):
         task = Task(device, shown, orders, spread, cycle)
         folder = None if output is None else Path(output) / "searches" / f"{device}_{variables}"
-        setting = codesign.Setting(steps, 1, learning_rate, clip, sample=scalars, batch=8)
+        setting = codesign.Setting(steps or STEPS[device], 1, learning_rate, clip, sample=scalars, batch=8)
         studies[device] = _study(task, variables == "six", setting, seeds, folder, progress, jax.random.key(seed))
     return Report(studies)
 

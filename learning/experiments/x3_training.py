@@ -193,7 +193,8 @@ class Task:
                 after.append(jnp.clip(state[k] + noise[k] * moved, 0.0, 1.0))
             return jnp.stack(after), weights
 
-        return lax.scan(step, start, (data.x[chosen], labels, speeds, noise))
+        # What a step computes is computed again backwards: to store it takes longer.
+        return lax.scan(jax.checkpoint(step, prevent_cse=False), start, (data.x[chosen], labels, speeds, noise))
 
     def start(self, few: bool = False) -> Learner | Few:
         """The nominal design."""
