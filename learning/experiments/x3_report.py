@@ -184,7 +184,8 @@ def run(
         seeds: runs of each method, each with its own draws. output: folder, from which a killed run goes on.
         devices: of soft_bound, ecram, diffusive, with commas. variables: "many" (rates and starts of rows, leans of
             columns, schedule, gain, constants of the cell) or "six" scalars.
-        steps: of the gradient, 0 for 150 (60 of simulated cells). shown: digits of a training run. orders: training runs that the objective averages.
+        steps: of the gradient, 0 for 150 (60 of simulated cells). shown: digits of a training run. orders: training
+            runs that the objective averages.
         spread: of the steps from device to device, cycle: of a change from pulse to pulse, in parts.
         learning_rate, clip: of Adam and of its gradients. seed: of all random numbers. progress: bars on a terminal.
 
