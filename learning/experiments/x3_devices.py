@@ -45,7 +45,7 @@ class Pulsed(AbstractDevice):
         """Into the first terminal of the device."""
         return jnp.ravel(self.device.current(x, self._ports(v), env))[0]
 
-    def _ports(self, v: Volts) -> Volts:
+    def _ports(self, v: Volts) -> Float[Array, "..."]:
         volts = self.volts * v
         return jnp.stack([volts, jnp.zeros_like(volts)]) if self.device.port_shape else volts
 
