@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import RARELY, rarely
 from numpy.polynomial import chebyshev
 from scipy.integrate import solve_ivp
 
@@ -130,7 +131,7 @@ def test_an_unknown_choice_is_told():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, tol", [(electrochemical, 1e-5), (diffusive, 1e-4)])
+@pytest.mark.parametrize("kind, tol", [(electrochemical, 1e-5), pytest.param(diffusive, 1e-4, marks=RARELY)])
 def test_tables_are_pulses_of_the_state_equation(kind, tol):
     """Off the nodes of state and lean, by Kvaerno5 at 1e-9; changes are some hundredths."""
     cell = kind()
@@ -164,7 +165,7 @@ def test_a_pair_of_spikes_writes_the_less_the_later_it_comes():
         assert np.all(np.diff(found) < 0) and found[0] > 0.01 and found[-1] < 1e-5
 
 
-@pytest.mark.slow
+@rarely
 def test_the_comparison_runs_and_resumes(tmp_path):
     how = dict(seeds=1, steps=30, shown=100, orders=2, devices="soft_bound", output=tmp_path, progress=False)
     report = x3_report.run(**how)
