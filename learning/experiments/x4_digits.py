@@ -1,6 +1,6 @@
 """Digits with permuted pixels, one task after another, where each weight of the network is a chain of states.
 
-    problem = Sequence(steps=200, batch=10)
+    problem = InTurn(steps=200, batch=10)
     error = problem(plastic(Chain.of((1.0, 20.0), (0.01, 1e-3))), key)       differentiable, through all the training
     problem.told(problem.trained(design, key), key)                          accuracies of the three tasks
 
@@ -16,6 +16,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -59,17 +60,23 @@ def plastic(chain: Chain, rate: float = 0.1, hardness: float = 0.0) -> Plastic:
     return Plastic(jax.tree.map(both, chain), number(rate), number(hardness))
 
 
-@functools.cache
 def pictures(unseen: bool) -> Pictures:
     """What is learned, and what judges it: other pictures of the training part, or the test part (`unseen`)."""
-    found = handwritten_digits(0)
-    x, y = found.x.astype(jnp.float32), found.y
-    judged = (found.x_test.astype(jnp.float32), found.y_test) if unseen else (x[LEARNED:], y[LEARNED:])
-    return Pictures(x[:LEARNED], y[:LEARNED], *judged)
+    return Pictures(*(jnp.asarray(a) for a in _pictures(unseen)))
+
+
+@functools.cache
+def _pictures(unseen: bool) -> tuple[np.ndarray, ...]:
+    """As numbers, also where the caller is traced."""
+    with jax.ensure_compile_time_eval():
+        found = tuple(np.asarray(a) for a in handwritten_digits(0))
+    x, y, x_test, y_test = (a.astype(np.float32) if a.ndim == 2 else a for a in found)
+    judged = (x_test, y_test) if unseen else (x[LEARNED:], y[LEARNED:])
+    return x[:LEARNED], y[:LEARNED], *judged
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequence:
+class InTurn:
     """Three permutations of the digits learned in turn by a 64-64-10 network, in single precision.
 
     Attributes:
