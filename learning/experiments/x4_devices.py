@@ -32,7 +32,7 @@ SECONDS, FARADS, VOLTS = 1e-5, 1e-8, 0.1
 """Shortest time between two memories (s), C = 1 (F), a kick (V): chosen, so that the filament's 4.5 uS to 1.8 mS lie
 within the budget of couplings."""
 AGES = np.geomspace(1e-2, 1e8, 121)
-"""Ages, in times of `SECONDS`, at which a memory is looked at; beyond the last one every leak has emptied all states."""
+"""Ages, in times of `SECONDS`, at which a memory is looked at; at the last one every leak has emptied all states."""
 FREE = (
     "parts.C1.capacitance", "parts.C2.capacitance", "parts.F1.x_init", "parts.E1.area", "parts.E1.d_c", "parts.E1.k0",
     "parts.E1.r_el", "parts.R1.resistance",
@@ -105,12 +105,12 @@ def faded(
 
     Args:
         circuit: as of `device_chain`. volts: of the kick (V). ages: above zero, growing, in times of `SECONDS`.
-        tight: by Kvaerno5 of diffrax at 1e-8 instead of our own solver, to check it.
+        tight: by Kvaerno5 of diffrax at the same tolerances instead of our own solver, to check it.
     """
     ts = np.concatenate([[0.0], ages * SECONDS])
     how: dict[str, Any] = dict(rtol=1e-7, atol=1e-7 * volts, throw=False)
     if tight:
-        how |= dict(solver=diffrax.Kvaerno5(), rtol=1e-8, atol=1e-9 * volts, max_steps=2**18)
+        how |= dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-8 * volts, max_steps=2**18)
     record = circuit.transient(float(ts[-1]), ts=ts, v0={"u1": volts, "u2": 0.0}, progress=False, **how)
     return record.v["u1"][1:] / volts
 

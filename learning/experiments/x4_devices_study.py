@@ -34,7 +34,7 @@ from learning.experiments.x4_search import GRADIENT_COUNTS, by_hand, searches, t
 
 KICKS = (0.001, 0.02, 0.1, 0.2)
 """Kicks (V) with which the best circuit is looked at."""
-LATEST = 1e6
+LATEST = 1e5
 """The last age, in times of `SECONDS`, to which the other solver goes."""
 
 

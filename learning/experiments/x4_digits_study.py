@@ -200,9 +200,9 @@ def _elastic(problem: InTurn, keys: Array, what: str) -> Callable[..., Array]:
     """Mean over `keys` of what is `told` or `guessed` of a network held elastically."""
 
     @eqx.filter_jit
-    def judge(strength: float, rate: float, alike: bool) -> Array:
+    def judge(strength: Array, rate: Array, alike: bool) -> Array:
         def one(k: Array) -> Array:
-            net = problem.elastic(jnp.asarray(strength), jnp.asarray(rate), k, alike=alike)
+            net = problem.elastic(strength, rate, k, alike=alike)
             return getattr(problem, what)(net, k)
 
         return jnp.mean(jax.lax.map(one, keys), axis=0)
