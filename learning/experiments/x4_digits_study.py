@@ -31,7 +31,7 @@ DRAWS, JUDGED = 8, 4
 """Unseen sequences of tasks for each seed of the table, and those that choose among designs."""
 FREE = {"chains": ("chains", "rate"), "hardening chains": ("chains", "rate", "hardness")}
 """What moves, by kind of synapse."""
-GRADIENT_COUNTS = 8.0
+GRADIENT_COUNTS = 10.0
 """Evaluations that a gradient takes by the clock; it has the derivatives of derivatives in it."""
 RATES, CHAIN_RATES = (0.03, 0.1, 0.2, 0.4), (0.1, 0.3, 1.0, 3.0)
 STRENGTHS, HARDNESSES = (1.0, 3.0, 10.0, 30.0), (10.0, 30.0, 100.0)
@@ -109,8 +109,8 @@ def bars(told: dict[str, list[float]], ax: Axes | None = None) -> Axes:
 def study(
     *,
     seeds: int = 5,
-    steps: int = 40,
-    learning_rate: float = 0.3,
+    steps: int = 30,
+    learning_rate: float = 0.2,
     states: int = 2,
     problem: InTurn | None = None,
     kinds: tuple[str, ...] = tuple(FREE),
@@ -136,7 +136,7 @@ def study(
         comparison = codesign.compare(
             problem, design, codesign.Setting(steps, 1, learning_rate), seeds=seeds, hand=rows,
             test=dataclasses.replace(problem, unseen=True).error, test_draws=DRAWS, ratio=GRADIENT_COUNTS,
-            options=codesign.Options(validation_draws=JUDGED, validations=8, abreast=False, progress=progress),
+            options=codesign.Options(validation_draws=JUDGED, validations=6, abreast=False, progress=progress),
             folder=None if folder is None else folder / f"digits_{kind.replace(' ', '_')}_{states}",
             unit="part of wrong answers", title=f"X4 digits in turn, {kind}, {states} states", key=key,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
 from learning.continual import accuracies, elastic, fisher, learn, log_likelihood, perceptron
 from learning.experiments import x4_digits_study
@@ -34,9 +35,10 @@ def test_a_weight_between_two_tasks():
 def test_fisher_information_is_the_mean_of_squares():
     net = perceptron(6, 4, 3, key=jax.random.key(0))
     x, y = jax.random.uniform(jax.random.key(1), (5, 6), float), jnp.asarray([0, 2, 1, 1, 0])
-    slopes = [jax.grad(lambda n, k=k: log_likelihood(n, x[k : k + 1], y[k : k + 1])[0])(net) for k in range(5)]
+    slope = jax.jit(jax.grad(lambda n, a, b: log_likelihood(n, a[None], b[None])[0]))
+    slopes = [slope(net, x[k], y[k]) for k in range(5)]
     wanted = jax.tree.map(lambda *g: sum(np.asarray(a) ** 2 for a in g) / 5, *slopes)
-    for ours, theirs in zip(jax.tree.leaves(fisher(net, x, y)), jax.tree.leaves(wanted), strict=True):
+    for ours, theirs in zip(jax.tree.leaves(jax.jit(fisher)(net, x, y)), jax.tree.leaves(wanted), strict=True):
         assert np.allclose(ours, theirs, rtol=1e-12)
     assert float(jnp.std(perceptron(400, 300, key=jax.random.key(2)).w1)) == pytest.approx(np.sqrt(2 / 400), rel=0.01)
 
@@ -45,22 +47,23 @@ def test_states_after_a_time():
     """The propagator is the matrix exponential, twice half a time is a time, and its corner is the response."""
     chain = Chain.of((1.0, 3.0, 7.0), (0.3, 0.05, 0.01))
     flow = np.asarray([[-0.3, 0.3, 0.0], [0.1, -0.35 / 3, 0.05 / 3], [0.0, 0.05 / 7, -0.06 / 7]])
+    propagator = jax.jit(lambda t: chain.propagator(t))
     for t in (0.5, 20.0):
-        exact = np.asarray(jax.scipy.linalg.expm(jnp.asarray(flow * t)))
-        assert np.allclose(chain.propagator(t), exact, rtol=1e-9, atol=1e-12)
-        half = np.asarray(chain.propagator(t / 2))
+        exact = scipy.linalg.expm(flow * t)
+        whole, half = (np.asarray(propagator(jnp.asarray(a))) for a in (t, t / 2))
+        assert np.allclose(whole, exact, rtol=1e-9, atol=1e-12)
         assert np.allclose(half @ half, exact, atol=1e-12)
-        assert float(chain.propagator(t)[0, 0]) == pytest.approx(float(chain.response(jnp.asarray(t))), rel=1e-12)
+        assert whole[0, 0] == pytest.approx(float(chain.response(jnp.asarray(t))), rel=1e-12)
 
 
 def test_one_kick_by_hand():
     """A single step of a single task: the gradient over the hardness, and then what the chain makes of it."""
     problem, key = InTurn(steps=1, batch=4, tasks=1), jax.random.key(3)
     chain = Chain.of((1.5, 4.0), (0.3, 0.1))
-    found = problem.trained(plastic(chain, 0.2, 50.0), key)
+    found = jax.jit(problem.trained)(plastic(chain, 0.2, 50.0), key)
     first, task = problem.fresh(key), problem.given(key)[0]
     chosen = jax.random.randint(jax.random.fold_in(jax.random.fold_in(key, 2), 0), (1, 4), 0, len(task.y))[0]
-    slope = jax.grad(lambda n: -jnp.mean(log_likelihood(n, task.x[chosen], task.y[chosen])))(first)
+    slope = jax.jit(jax.grad(lambda n: -jnp.mean(log_likelihood(n, task.x[chosen], task.y[chosen]))))(first)
     left = float(chain.response(jnp.asarray(1.0)))
     for w, g, ours in zip(*(jax.tree.leaves(t) for t in (first, slope, found)), strict=True):
         g = np.asarray(g, float)
@@ -70,7 +73,7 @@ def test_one_kick_by_hand():
 def test_an_idle_chain_is_plain_descent():
     """Two programs for the same sequence of tasks, weights and batches."""
     problem, key = InTurn(steps=15, batch=4, tasks=2), jax.random.key(4)
-    held = problem.trained(plastic(IDLE, 0.1), key)
+    held = jax.jit(problem.trained)(plastic(IDLE, 0.1), key)
     free = problem.elastic(jnp.asarray(0.0), jnp.asarray(0.1), key)
     for ours, theirs in zip(jax.tree.leaves(held), jax.tree.leaves(free), strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
