@@ -55,13 +55,22 @@ class Report:
 
     def __rich__(self) -> Group:
         rows = [f"best {aim}, {m} states: {self.told(aim, m)}" for aim, m in self.chains]
-        return Group(*self.comparisons.values(), *rows, *(part for part in (self.digits, self.devices) if part))
+        others = (part for part in (self.digits, self.devices) if part)
+        return Group(*self.comparisons.values(), *self.by_states(), *rows, *others)
 
     def __repr__(self) -> str:
         console = Console(width=140, no_color=True, force_terminal=False)
         with console.capture() as caught:
             console.print(self)
         return caught.get()
+
+    def by_states(self) -> list[str]:
+        """What further states bring: the best lifetime, or mean SNR, of all methods by the number of states."""
+        found: dict[str, list[str]] = {}
+        for (aim, m), c in self.comparisons.items():
+            best = min(t.test for trials in c.trials.values() for t in trials)
+            found.setdefault(aim, []).append(f"{m}: {1 / best:.5g}")
+        return [f"{aim}, best of all methods by states: {', '.join(row)}" for aim, row in found.items()]
 
     def told(self, aim: str, states: int) -> str:
         """The best chain for an `aim` with some `states`, in words and numbers."""
