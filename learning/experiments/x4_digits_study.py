@@ -109,8 +109,8 @@ def bars(told: dict[str, list[float]], ax: Axes | None = None) -> Axes:
 def study(
     *,
     seeds: int = 5,
-    steps: int = 30,
-    learning_rate: float = 0.2,
+    steps: int = 40,
+    learning_rate: float = 0.1,
     states: int = 2,
     problem: InTurn | None = None,
     kinds: tuple[str, ...] = tuple(FREE),
@@ -185,9 +185,8 @@ def chain_rows(problem: InTurn, m: int, key: Array, *, hardening: bool) -> tuple
             (plastic(idle, r, h), f"rate {r:g}, hardness {h:g}") for r in CHAIN_RATES[1:3] for h in HARDNESSES
         ]
     best = {name: min(grid, key=lambda row: _low(judge(row[0]))) for name, grid in grids.items()}
-    start = plastic(
-        Chain.of((1.01, *(20.0 * 2.0**k for k in range(m - 1))), (0.01,) * (m - 1) + (1.5e-4,)), 0.3, hardest
-    )
+    slow = Chain.of((1.5, *(20.0 * 2.0**k for k in range(m - 1))), (1e-3,) * (m - 1) + (2e-4,))
+    start = plastic(slow, 0.3, 10.0 * hardest)
     words = {name: f"{word}, the best of {len(grids[name])}" for name, (_, word) in best.items()}
     return {"start": start} | {name: tree for name, (tree, _) in best.items()}, words
 
@@ -217,11 +216,12 @@ def _judged(
     test, seeds = dataclasses.replace(problem, unseen=True), len(next(iter(comparison.trials.values())))
     told: dict[str, list[Float[np.ndarray, " tasks"]]] = {}
     rows: dict[str, list[Trial]] = {name: [] for name in others}
-    of_tree = eqx.filter_jit(
-        lambda theta, keys: jnp.mean(
-            jax.lax.map(lambda k: test.told(test.trained(design.at(theta), k), k), keys), axis=0
-        )
-    )
+
+    @eqx.filter_jit
+    def of_tree(theta: Array, keys: Array) -> Array:
+        tree = design.at(theta)
+        return jnp.mean(jax.lax.map(lambda k: test.told(test.trained(tree, k), k), keys), axis=0)
+
     for s in range(seeds):
         keys = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, s), UNSEEN), DRAWS)
         judge = _elastic(test, keys, "told")

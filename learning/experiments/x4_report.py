@@ -113,7 +113,7 @@ def run(
     seeds: int = 5,
     steps: int = 400,
     rate: float = 0.3,
-    digit_steps: int = 30,
+    digit_steps: int = 40,
     device_steps: int = 100,
     output: str | os.PathLike[str] | None = None,
 ) -> Report:
