@@ -33,6 +33,8 @@ SECONDS, FARADS, VOLTS = 1e-5, 1e-8, 0.1
 within the budget of couplings."""
 AGES = np.geomspace(1e-2, 1e8, 121)
 """Ages, in times of `SECONDS`, at which a memory is looked at; at the last one every leak has emptied all states."""
+WIRE = 2.0
+"""Largest capacitance of the node u2 itself: with more, a capacitor keeps the memory and the film is cut off."""
 FREE = (
     "parts.C1.capacitance", "parts.C2.capacitance", "parts.F1.x_init", "parts.E1.area", "parts.E1.d_c", "parts.E1.k0",
     "parts.E1.r_el", "parts.R1.resistance",
@@ -82,7 +84,8 @@ def device_chain(pair: Chain) -> nj.Circuit:
 def device_design(circuit: nj.Circuit) -> Design:
     """What may move: the parameters `FREE`, capacities and couplings within the budget of `x4_chain`.
 
-    The film may have the area that makes its capacitance 1 to 200. All else has the bounds of its own declaration.
+    The node u2 has the capacitance of its wires only, up to `WIRE`, so that the slow states are those of the film. The
+    film may have the area that makes its capacitance 1 to 200. All else has the bounds of its own declaration.
 
     Args:
         circuit: as of `device_chain`.
@@ -92,7 +95,7 @@ def device_design(circuit: nj.Circuit) -> Design:
     farads = tuple(c * FARADS for c in C_BOUNDS)
     ohms = tuple(SECONDS / FARADS / g for g in reversed(G_BOUNDS))
     bounds: Mapping[str, Any] = {
-        "parts.C1.capacitance": (*farads, "log"), "parts.C2.capacitance": (*farads, "log"),
+        "parts.C1.capacitance": (*farads, "log"), "parts.C2.capacitance": (FARADS, WIRE * FARADS, "log"),
         "parts.E1.area": (C_BOUNDS[0] * each, C_BOUNDS[1] * each, "log"), "parts.R1.resistance": (*ohms, "log"),
     }  # fmt: skip
     return Design(circuit, FREE, bounds)
