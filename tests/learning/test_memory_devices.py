@@ -116,7 +116,7 @@ def test_filaments_in_ngspice():
 @rarely
 def test_the_table_of_devices():
     """A small one: all methods, the best circuit simulated again by itself, by another solver and with other kicks."""
-    told = x4_devices_study.study(seeds=1, steps=3, points=1)
+    told = x4_devices_study.study(seeds=1, steps=12, points=1)
     assert {"C = 2^k", "best exact pair", "best of 1 by hand", "random search", "CMA-ES", "gradient"} < set(
         told.comparison.trials
     )
