@@ -86,6 +86,18 @@ class Chain(eqx.Module):
 
     def modes(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """Rates and weights of the exponentials of u_1 after a kick of one."""
+        rates, vectors = self._symmetric()
+        return rates, vectors[0] ** 2
+
+    def propagator(self, t: float | Float[Array, ""]) -> Float[Array, "m m"]:
+        """exp(A t) of u' = A u: the states after a time `t` (memories) without a kick, exactly."""
+        rates, vectors = self._symmetric()
+        root = jnp.sqrt(self.c)
+        flow = (vectors * jnp.exp(-rates * jnp.asarray(t, rates.dtype))[None]) @ vectors.T
+        return flow * root[None] / root[:, None]
+
+    def _symmetric(self) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
+        """Rates and modes in the coordinates sqrt(C_k) u_k, in which the flow is symmetric."""
         inner, m = self.g[:-1], self.g.shape[0]
         diagonal = self.g + jnp.concatenate([jnp.zeros(1, inner.dtype), inner])
         root = jnp.sqrt(self.c)
@@ -94,7 +106,7 @@ class Chain(eqx.Module):
         matrix = matrix.at[k + 1, k].set(-inner / (root[:-1] * root[1:]))
         # A chain of joined states has modes of different rates, always: derivatives of eigenvectors are safe.
         rates, vectors = jnp.linalg.eigh(matrix)
-        return jnp.maximum(rates, jnp.finfo(rates.dtype).tiny), vectors[0] ** 2
+        return jnp.maximum(rates, jnp.finfo(rates.dtype).tiny), vectors
 
     def response(self, t: Real) -> Real:
         """u_1 at times `t` after a kick that raised it to one."""
