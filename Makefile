@@ -22,9 +22,9 @@ test: .venv/ready
 test-slow: .venv/ready
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
 
-# 14 to 19 take a minute or more each: pytest --nbmake notebooks/1[4-9]*
+# 14 to 20 take a minute or more each: pytest --nbmake notebooks/1[4-9]* notebooks/20*
 notebooks: .venv/ready
-	$(BIN)/python -m pytest --nbmake notebooks --ignore-glob='*/1[4-9]_*' -m 'not slow' --numprocesses $(WORKERS) -W default
+	$(BIN)/python -m pytest --nbmake notebooks --ignore-glob='*/1[4-9]_*' --ignore-glob='*/20_*' -m 'not slow' --numprocesses $(WORKERS) -W default
 
 bench: .venv/ready
 	$(BIN)/neurojax bench engine

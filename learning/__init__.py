@@ -7,6 +7,7 @@ The flagship experiments are `learning.experiments`, `neurojax run` on the comma
 
 from learning import baselines as baselines
 from learning import codesign as codesign
+from learning import continual as continual
 from learning import device_readout as device_readout
 from learning import metrics as metrics
 from learning import oneshot as oneshot

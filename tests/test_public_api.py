@@ -19,6 +19,7 @@ HOMES = (
     (neurojax.crossbar, "neurojax.crossbar"), (neurojax.converters, "neurojax.converters"),
     (neurojax.programming, "neurojax.programming"), (neurojax.layers, "neurojax.layers"),
     (learning.baselines, "learning.baselines"), (learning.codesign, "learning.codesign"),
+    (learning.continual, "learning"),
     (learning.device_readout, "learning.device_readout"), (learning.metrics, "learning"),
     (learning.oneshot, "learning.oneshot"), (learning.readout, "learning.readout"),
     (learning.reservoir, "learning.reservoir"), (learning.tasks, "learning.tasks"),
