@@ -54,12 +54,16 @@ def perceptron(inputs: int = 64, hidden: int = 64, classes: int = 10, *, dtype: 
 
 
 def log_likelihood(net: Perceptron, x: Float[Array, "n inputs"], y: Int[Array, " n"]) -> Float[Array, " n"]:
-    """ln p of the right class of each picture."""
+    """ln p of the right class `y` of each picture `x`, by a `net`."""
     return jnp.take_along_axis(jax.nn.log_softmax(net(x)), y[:, None], axis=1)[:, 0]
 
 
 def fisher(net: Perceptron, x: Float[Array, "n inputs"], y: Int[Array, " n"]) -> Perceptron:
-    """F_i = <(d ln p(y|x)/d theta_i)^2>, the mean over pictures with their own labels (the empirical one)."""
+    """F_i = <(d ln p(y|x)/d theta_i)^2> of a `net`, the mean over pictures with their own labels (the empirical one).
+
+    Args:
+        net: at the end of a task. x: its pictures. y: their classes.
+    """
 
     def squares(picture: tuple[Array, Array]) -> Perceptron:
         slope = eqx.filter_grad(lambda n: log_likelihood(n, picture[0][None], picture[1][None])[0])(net)
@@ -133,6 +137,6 @@ def _one_task(net, task: Pictures, anchors, steps: int, batch: int, rate, streng
 
 
 def accuracies(net: Perceptron, tasks: Sequence[Pictures]) -> Float[Array, " tasks"]:
-    """Parts of right answers to the test pictures of each task."""
+    """Parts of right answers of a `net` to the test pictures of each of `tasks`."""
     right = [jnp.mean((jnp.argmax(net(t.x_test), axis=1) == t.y_test).astype(t.x_test.dtype)) for t in tasks]
     return jnp.stack(right)
