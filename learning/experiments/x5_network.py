@@ -1,0 +1,169 @@
+"""X5: a network of such neurons that tells delays apart, and what it pays for a decision.
+
+    task = Task(price=0.02)                   per pJ, beside the cross-entropy
+    network = nominal(key=key)                the device as it is known, weights of the inputs at random
+    task.objective(network, key)              cross-entropy + price * energy of a decision
+    task.error(network, key)                  part of wrong answers
+
+Each decision: two pulses reach all neurons through their own resistors, some neurons spike, and a linear readout sees
+for each neuron two low-pass traces of its spikes, one of when they began and one of how much metal there was, with
+noise. The first jumps where a spike comes to be, the second is steep but smooth, so that its gradient tells of spikes
+that are about to appear.
+
+What pulls apart: energy falls with higher resistances and smaller capacitors, films and channels. But delays must be
+remembered for their time, R C, and small channels differ from each other: radius and length of each neuron of each
+chip are off by some tenths of a nanometre, so their thresholds differ the more the smaller they are. kT/C noise is in.
+The energy of the readout is not counted.
+"""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from learning.codesign import Design
+from learning.experiments.x5_neuron import Neurons, Response
+from learning.experiments.x5_task import DURATION, Pulses, delays
+from neurojax.errors import DataError
+from physics import NbO2Mott
+from physics.constants import K_B
+from physics.quantity import Param, quantity
+
+CHANNELS = 2
+GEOMETRY = ("neurons.device.r_ch", "neurons.device.length", "neurons.device.kappa")
+CIRCUIT = ("neurons.c", "neurons.r_load", "neurons.v_dc")
+WEIGHTS = ("neurons.g", "readout", "tau")
+PICOJOULE = 1e-12
+
+
+class Network(eqx.Module):
+    """Neurons and their readout.
+
+    Attributes:
+        readout: of the two traces of each neuron and a one, (2 neurons + 1, classes). tau: of the traces (s).
+    """
+
+    neurons: Neurons
+    readout: Float[Array, "traces classes"]
+    tau: Param = quantity(2e-8, "s", (2e-9, 2e-7), scale="log", doc="of the traces", source="chosen")
+
+    def scaled(self, factor: float) -> "Network":
+        """All lengths and C by `factor` smaller, all resistances larger: the same voltages for less energy, by hand."""
+        n = self.neurons
+        device = n.device.replace(r_ch=n.device.r_ch / factor, length=n.device.length / factor)
+        smaller = dataclasses.replace(n, device=device, c=n.c / factor, r_load=n.r_load * factor, g=n.g / factor)
+        return dataclasses.replace(self, neurons=smaller)
+
+
+def nominal(neurons: int = 6, classes: int = 5, v_rest: float = 1.4, v_dc: float = 3.4, *, key: Array) -> Network:
+    """The device of the library (radius 30 nm, length 20 nm), 1 pF at each node, and inputs of about 40 uS at random.
+
+    Args:
+        neurons: how many. classes: of the readout, which begins at zero. v_rest: of all neurons at first (V), below
+            the threshold of 1.67 V, by their loads. v_dc: V. key: of the draw.
+    """
+    full = lambda value: jnp.full(neurons, value, jnp.result_type(float))  # noqa: E731
+    g = 4e-5 * jnp.exp(0.5 * jax.random.normal(key, (neurons, CHANNELS), jnp.result_type(float)))
+    device = NbO2Mott()
+    cells = Neurons(device.replace(r_ch=full(device.r_ch)), full(1e-12), full(1e4), jnp.asarray(v_dc, g.dtype), g)
+    load = (v_dc - v_rest) / v_rest / (cells.open_conductance[0] + jnp.sum(g, axis=1))
+    cells = dataclasses.replace(cells, r_load=load)
+    return Network(cells, jnp.zeros((2 * neurons + 1, classes), g.dtype))
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is asked, and what counts.
+
+    Attributes:
+        price: of a picojoule, in units of the cross-entropy. classes, apart, jitter, spread: of the pulses, see
+            `delays`. rough: standard deviation of radii and lengths (m). noise: of the traces. batch: decisions of an
+            evaluation, all on one chip. steps, step: of the integrator. chosen, all of them.
+    """
+
+    price: float = 0.0
+    classes: int = 5
+    apart: float = 5e-9
+    jitter: float = 5e-10
+    spread: float = 0.05
+    rough: float = 2e-10
+    noise: float = 0.02
+    batch: int = 30
+    steps: int = 300
+    step: float = 5e-10
+
+    def __post_init__(self) -> None:
+        if min(self.price, self.jitter, self.spread, self.rough, self.noise) < 0:
+            raise DataError(f"{self}: prices, spreads and noise must not be negative.")
+
+    def pulses(self, key: Array) -> Pulses:
+        """The inputs of `batch` decisions."""
+        return delays(self.batch, self.classes, self.apart, self.jitter, spread=self.spread, key=key)
+
+    def made(self, neurons: Neurons, key: Array) -> Neurons:
+        """Neurons as they come out of fabrication: each radius and length off by `rough`."""
+        off = self.rough * jax.random.normal(key, (2, *neurons.c.shape), neurons.c.dtype)
+        device = neurons.device
+        # Never less than half of what was asked for.
+        r, length = (jnp.maximum(a + o, a / 2) for a, o in zip((device.r_ch, device.length), off, strict=True))
+        return dataclasses.replace(neurons, device=device.replace(r_ch=r, length=length))
+
+    def respond(self, network: Network, pulses: Pulses, key: Array | None) -> Response:
+        """What the neurons do; without a key they are as designed, and still at first."""
+        neurons, start = network.neurons, jnp.zeros((pulses.label.shape[0], *network.neurons.c.shape))
+        if key is not None:
+            rough, thermal = jax.random.split(key)
+            neurons = self.made(neurons, rough)
+            noise = jnp.sqrt(K_B * 300.0 / neurons.c)[None]
+            start = noise * jax.random.normal(thermal, start.shape, start.dtype)
+        return neurons.respond(pulses.volts, start, DURATION, tau=network.tau, steps=self.steps, step=self.step)
+
+    def scores(self, network: Network, found: Response, key: Array | None) -> Float[Array, "waveforms classes"]:
+        """Of the classes, from noisy traces."""
+        traces = jnp.concatenate([found.events, found.metal], axis=1)
+        if key is not None:
+            traces = traces + self.noise * jax.random.normal(key, traces.shape, traces.dtype)
+        return jnp.concatenate([traces, jnp.ones_like(traces[:, :1])], axis=1) @ network.readout
+
+    def decide(self, network: Network, key: Array) -> tuple[Array, Array, Response]:
+        """Scores, labels and response of one draw of a chip and its inputs."""
+        inputs, chip, reading = jax.random.split(key, 3)
+        pulses = self.pulses(inputs)
+        found = self.respond(network, pulses, chip)
+        return self.scores(network, found, reading), pulses.label, found
+
+    def pair(self, network: Network, key: Array) -> tuple[Array, Array]:
+        """Cross-entropy, with what is charged where the steps did not suffice, and energy of a decision (pJ)."""
+        scores, label, found = self.decide(network, key)
+        loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label))
+        return loss + 10 * jnp.mean(1 - found.reached), decision_energy(found) / PICOJOULE
+
+    def objective(self, network: Network, key: Array) -> Float[Array, ""]:
+        """Cross-entropy and the price of the energy."""
+        loss, energy = self.pair(network, key)
+        return loss + self.price * energy
+
+    def judged(self, network: Network, key: Array) -> tuple[Array, Array, Array]:
+        """Part of wrong answers, energy of a decision (pJ), spikes of a decision."""
+        scores, label, found = self.decide(network, key)
+        wrong = jnp.mean((jnp.argmax(scores, axis=1) != label).astype(scores.dtype))
+        return wrong, decision_energy(found) / PICOJOULE, jnp.mean(jnp.sum(found.spikes, axis=1))
+
+    def design(self, network: Network, free: tuple[str, ...] = (*GEOMETRY, *CIRCUIT, *WEIGHTS)) -> Design:
+        """What may move, starting at `network`; bounds are those of the device and of `Neurons`."""
+        return Design(network, free=free)
+
+    def sample(self, design: Design, around: Array, key: Array) -> Array:
+        """A random circuit and geometry with the weights of the start: a random search over weights gets nowhere."""
+        theta = design.draw(around, key=key)
+        for name in WEIGHTS:
+            theta = theta.at[design.part(name)].set(around[design.part(name)])
+        return theta
+
+
+def decision_energy(found: Response) -> Float[Array, ""]:
+    """Mean energy out of all sources in a decision (J)."""
+    return jnp.mean(jnp.sum(found.energy, axis=1))
