@@ -22,6 +22,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
+from jax.scipy.optimize import minimize
 from jaxtyping import Array, Float
 
 from learning.codesign import Design
@@ -121,23 +123,24 @@ class Task:
             start = noise * jax.random.normal(thermal, start.shape, start.dtype)
         return neurons.respond(pulses.volts, start, DURATION, tau=network.tau, steps=self.steps, step=self.step)
 
-    def scores(self, network: Network, found: Response, key: Array | None) -> Float[Array, "waveforms classes"]:
-        """Of the classes, from noisy traces."""
+    def traces(self, found: Response, key: Array | None) -> Float[Array, "waveforms traces"]:
+        """What the readout sees, with noise, and a one."""
         traces = jnp.concatenate([found.events, found.metal], axis=1)
         if key is not None:
             traces = traces + self.noise * jax.random.normal(key, traces.shape, traces.dtype)
-        return jnp.concatenate([traces, jnp.ones_like(traces[:, :1])], axis=1) @ network.readout
+        return jnp.concatenate([traces, jnp.ones_like(traces[:, :1])], axis=1)
 
-    def decide(self, network: Network, key: Array) -> tuple[Array, Array, Response]:
-        """Scores, labels and response of one draw of a chip and its inputs."""
+    def draw(self, network: Network, key: Array) -> tuple[Array, Array, Response]:
+        """Traces, labels and response of one draw of a chip and its inputs."""
         inputs, chip, reading = jax.random.split(key, 3)
         pulses = self.pulses(inputs)
         found = self.respond(network, pulses, chip)
-        return self.scores(network, found, reading), pulses.label, found
+        return self.traces(found, reading), pulses.label, found
 
     def pair(self, network: Network, key: Array) -> tuple[Array, Array]:
         """Cross-entropy, with what is charged where the steps did not suffice, and energy of a decision (pJ)."""
-        scores, label, found = self.decide(network, key)
+        traces, label, found = self.draw(network, key)
+        scores = traces @ network.readout
         loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label))
         return loss + 10 * jnp.mean(1 - found.reached), decision_energy(found) / PICOJOULE
 
@@ -148,7 +151,8 @@ class Task:
 
     def judged(self, network: Network, key: Array) -> tuple[Array, Array, Array]:
         """Part of wrong answers, energy of a decision (pJ), spikes of a decision."""
-        scores, label, found = self.decide(network, key)
+        traces, label, found = self.draw(network, key)
+        scores = traces @ network.readout
         wrong = jnp.mean((jnp.argmax(scores, axis=1) != label).astype(scores.dtype))
         return wrong, decision_energy(found) / PICOJOULE, jnp.mean(jnp.sum(found.spikes, axis=1))
 
@@ -156,12 +160,35 @@ class Task:
         """What may move, starting at `network`; bounds are those of the device and of `Neurons`."""
         return Design(network, free=free)
 
+    def fitted(self, network: Network, key: Array, draws: int = 24, decay: float = 1e-3) -> Network:
+        """The same neurons with the readout that suits them: logistic regression, on `draws` chips and their inputs.
+
+        Args:
+            decay: price of the sum of squared weights.
+        """
+        x, label = _traces(self, network, jax.random.split(key, draws))
+
+        def loss(w: Array) -> Array:
+            scores = x @ w.reshape(network.readout.shape)
+            return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label)) + decay * jnp.sum(w * w)
+
+        start = jnp.zeros(network.readout.size, x.dtype)
+        found = minimize(loss, start, method="BFGS", options={"maxiter": 200}).x
+        return dataclasses.replace(network, readout=found.reshape(network.readout.shape))
+
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random circuit and geometry with the weights of the start: a random search over weights gets nowhere."""
         theta = design.draw(around, key=key)
         for name in WEIGHTS:
             theta = theta.at[design.part(name)].set(around[design.part(name)])
         return theta
+
+
+@eqx.filter_jit
+def _traces(task: Task, network: Network, keys: Array) -> tuple[Array, Array]:
+    """Of many draws, one after the other in a row: (draws * batch, traces), (draws * batch,)."""
+    traces, label, _ = lax.map(lambda k: task.draw(network, k), keys)
+    return traces.reshape(-1, traces.shape[-1]), label.reshape(-1)
 
 
 def decision_energy(found: Response) -> Float[Array, ""]:
