@@ -45,7 +45,7 @@ class Network(eqx.Module):
     """Neurons and their readout.
 
     Attributes:
-        readout: of the two traces of each neuron and a one, (2 neurons + 1, classes). tau: of the traces (s).
+        readout: of the two traces of each neuron and a one, (neurons + 1, classes). tau: of the traces (s).
     """
 
     neurons: Neurons
@@ -73,7 +73,7 @@ def nominal(neurons: int = 6, classes: int = 5, v_rest: float = 1.4, v_dc: float
     cells = Neurons(device.replace(r_ch=full(device.r_ch)), full(1e-12), full(1e4), jnp.asarray(v_dc, g.dtype), g)
     load = (v_dc - v_rest) / v_rest / (cells.open_conductance[0] + jnp.sum(g, axis=1))
     cells = dataclasses.replace(cells, r_load=load)
-    return Network(cells, jnp.zeros((2 * neurons + 1, classes), g.dtype))
+    return Network(cells, jnp.zeros((neurons + 1, classes), g.dtype))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +96,8 @@ class Task:
     batch: int = 30
     steps: int = 300
     step: float = 5e-10
+    surrogate: float = 0.1
+    bound: float = 0.1
 
     def __post_init__(self) -> None:
         if min(self.price, self.jitter, self.spread, self.rough, self.noise) < 0:
@@ -121,11 +123,19 @@ class Task:
             neurons = self.made(neurons, rough)
             noise = jnp.sqrt(K_B * 300.0 / neurons.c)[None]
             start = noise * jax.random.normal(thermal, start.shape, start.dtype)
-        return neurons.respond(pulses.volts, start, DURATION, tau=network.tau, steps=self.steps, step=self.step)
+        how = dict(tau=network.tau, steps=self.steps, step=self.step)
+        found = neurons.respond(pulses.volts, start, DURATION, **how)
+        if self.surrogate == 0:
+            return found
+        there = jnp.where(found.spikes > 0, found.first, found.peak_at)
+        value = lax.stop_gradient(jnp.exp((there - DURATION) / network.tau))
+        over = (found.peak - neurons.threshold) / self.surrogate
+        soft = jax.nn.sigmoid(over)
+        return dataclasses.replace(found, events=found.events + value * (soft - lax.stop_gradient(soft)))
 
     def traces(self, found: Response, key: Array | None) -> Float[Array, "waveforms traces"]:
         """What the readout sees, with noise, and a one."""
-        traces = jnp.concatenate([found.events, found.metal], axis=1)
+        traces = found.events
         if key is not None:
             traces = traces + self.noise * jax.random.normal(key, traces.shape, traces.dtype)
         return jnp.concatenate([traces, jnp.ones_like(traces[:, :1])], axis=1)

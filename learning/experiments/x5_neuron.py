@@ -52,6 +52,7 @@ class Response(eqx.Module):
     Attributes:
         spikes: how many. events: sum of e^(-(T - t_k)/tau) over their times t_k. metal: integral of u^2 e^(-(T - t)/tau)
             over time, in units of `Neurons.respond`'s `burst`. first: time of the first spike (s), inf without one.
+        peak: the highest V that an open switch would have let the node reach (V), at the time peak_at (s).
         supply, inputs: energy out of the sources (J). device, load: into switches and resistors (J).
         stored: what the capacitor has more at the end (J). reached: part of the duration that the steps sufficed for.
     """
@@ -60,6 +61,8 @@ class Response(eqx.Module):
     events: Lanes
     metal: Lanes
     first: Lanes
+    peak: Lanes
+    peak_at: Lanes
     supply: Lanes
     inputs: Lanes
     device: Lanes
@@ -133,6 +136,20 @@ class Neurons(eqx.Module):
         d = self.device
         return jnp.broadcast_to(jnp.pi * d.r_ch * (d.r_ch / d.rho_i) / d.length, self.c.shape)[None]
 
+    @property
+    def threshold(self) -> Array:
+        """Voltage at which the switch closes, if slowly driven (V), (1, neurons): sqrt(R Gamma dT) goes as L/r_ch.
+
+        It is the fold of `NbO2Mott.static_voltage`, found on a grid of y for the nominal geometry.
+        """
+        d, nominal = lax.stop_gradient(self.device), NbO2Mott()
+        cell = d.replace(kappa=nominal.kappa, length=nominal.length, r_ch=nominal.r_ch)
+        y = jnp.linspace(-6.0, -1.0, 501, dtype=self.c.dtype)
+        fold = jnp.max(cell.static_voltage(NbO2Mott.State(y), Environment()))
+        d = self.device
+        there = (d.length / nominal.length) * (nominal.r_ch / d.r_ch) * jnp.sqrt(d.kappa / nominal.kappa)
+        return jnp.broadcast_to(fold * there, self.c.shape)[None]
+
     def rest(self) -> tuple[Array, Array]:
         """V (V) and y before anything happens, each (1, neurons): the divider of the open switch, no core."""
         into, u = 1 / self.r_load[None], self.device.u_min
@@ -198,6 +215,11 @@ class _Flow(eqx.Module):
         f = (self.into + jnp.sum(self.g * u, axis=0) - (self.out + self.switch(y)[1]) * v) / self.c
         return f, heat * self.heat * v * v - cool * self.cool
 
+    def free(self, v: Lanes, u: Array, dt: Lanes) -> Lanes:
+        """V behind an open switch a step later, under the mean input of the step; by the trapezoidal rule."""
+        into, half = self.into + jnp.sum(self.g * u, axis=0), dt / 2 * (self.out + self.open_) / self.c
+        return (v * (1 - half) + dt * into / self.c) / (1 + half)
+
     def step(self, v: Lanes, y: Lanes, u: Array, step: float, left: Lanes, drive: Callable[[Lanes], Array]):
         """V, y and the time gone after a step of at most `left`; `drive` of a time from now."""
         heat, cool, heat_y, cool_y = self.core(y)
@@ -230,7 +252,7 @@ def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, step
         return v, v * v, through * v * v, along * v, own, area * jnp.exp((t - end) / tau) / burst
 
     def body(carry: Any, _: None) -> Any:
-        (v, y, t, u), dense, total, (spikes, events, first) = carry
+        (v, y, t, u), dense, total, (spikes, events, first), (free, peak, peak_at) = carry
         v1, y1, dt = flow.step(v, y, u, step, end - t, lambda dt: drive(t + dt))
         rising = (y < LEVEL) & (y1 >= LEVEL)
         part = (LEVEL - y) / jnp.where(rising, y1 - y, jnp.ones_like(y))
@@ -238,15 +260,18 @@ def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, step
         events = events + jnp.where(rising, jnp.exp((at - end) / tau), zero)
         seen = (spikes + rising.astype(y.dtype), events, jnp.where(rising, jnp.minimum(first, at), first))
         u1 = drive(t + dt)
+        free = flow.free(free, (u + u1) / 2, dt)
+        peak, peak_at = jnp.maximum(peak, free), jnp.where(free > peak, t + dt, peak_at)
         dense1 = densities(v1, y1, t + dt, u1)
         total = tuple(s + (p + q) / 2 * dt for s, p, q in zip(total, dense, dense1, strict=True))
-        return ((v1, y1, t + dt, u1), dense1, total, seen), (t + dt, v1, y1)
+        return ((v1, y1, t + dt, u1), dense1, total, seen, (free, peak, peak_at)), (t + dt, v1, y1)
 
     u0 = drive(zero)
-    begin = ((v0, y0, zero, u0), densities(v0, y0, zero, u0), (zero,) * 6, (zero, zero, zero + jnp.inf))
-    ((v1, _, t, _), _, total, (spikes, events, first)), path = lax.scan(jax.checkpoint(body), begin, None, steps)
+    begin = ((v0, y0, zero, u0), densities(v0, y0, zero, u0), (zero,) * 6, (zero, zero, zero + jnp.inf), (v0, v0, zero))
+    ((v1, _, t, _), _, total, seen, (_, peak, peak_at)), path = lax.scan(jax.checkpoint(body), begin, None, steps)
     v, square, device, along, own, metal = total
     supply = n.v_dc * (n.v_dc * t - v) / n.r_load[None]
     load = supply - n.v_dc * v / n.r_load[None] + own - 2 * along + square * flow.out
     stored = n.c[None] * (v1**2 - v0**2) / 2
-    return Response(spikes, events, metal, first, supply, own - along, device, load, stored, t / end), path
+    spikes, events, first = seen
+    return Response(spikes, events, metal, first, peak, peak_at, supply, own - along, device, load, stored, t / end), path
