@@ -97,7 +97,7 @@ class Task:
     steps: int = 300
     step: float = 5e-10
     surrogate: float = 0.1
-    bound: float = 0.1
+    bound: float = 3.0
 
     def __post_init__(self) -> None:
         if min(self.price, self.jitter, self.spread, self.rough, self.noise) < 0:
@@ -123,7 +123,7 @@ class Task:
             neurons = self.made(neurons, rough)
             noise = jnp.sqrt(K_B * 300.0 / neurons.c)[None]
             start = noise * jax.random.normal(thermal, start.shape, start.dtype)
-        how = dict(tau=network.tau, steps=self.steps, step=self.step)
+        how = dict(tau=network.tau, steps=self.steps, step=self.step, bound=self.bound)
         found = neurons.respond(pulses.volts, start, DURATION, **how)
         if self.surrogate == 0:
             return found

@@ -22,8 +22,10 @@ The rate of the switch is heating less cooling, y' = A(y) V^2/L^2 - B(y) kappa/r
 radii, lengths and conductivities: they are read off the device once and interpolated (`Core`).
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -40,6 +42,8 @@ SWING_V, SWING_Y = 0.15, 0.7
 """dV (V) and dy of a step at most."""
 LEVEL = 0.0
 """y of a spike: half of the radius is metal."""
+BURST = 1e-9
+"""Unit of the trace of metal (s)."""
 GRID = (-14.0, 10.0, 961)
 """Of y: first, last, points."""
 Lanes = Float[Array, "waveforms neurons"]
@@ -51,7 +55,7 @@ class Response(eqx.Module):
 
     Attributes:
         spikes: how many. events: sum of e^(-(T - t_k)/tau) over their times t_k. metal: integral of u^2 e^(-(T - t)/tau)
-            over time, in units of `Neurons.respond`'s `burst`. first: time of the first spike (s), inf without one.
+            over time, in units of `BURST`. first: time of the first spike (s), inf without one.
         peak: the highest V that an open switch would have let the node reach (V), at the time peak_at (s).
         supply, inputs: energy out of the sources (J). device, load: into switches and resistors (J).
         stored: what the capacitor has more at the end (J). reached: part of the duration that the steps sufficed for.
@@ -74,6 +78,26 @@ class Response(eqx.Module):
     def energy(self) -> Lanes:
         """Out of all sources (J)."""
         return self.supply + self.inputs
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def bounded(p: Array, bound: float) -> Array:
+    """p itself, with |p dL/dp| at most `bound` on the way back: a waveform just about to spike may not outvote all."""
+    del bound
+    return p
+
+
+def _forward(p: Array, bound: float) -> tuple[Array, Array]:
+    del bound
+    return p, p
+
+
+def _backward(bound: float, p: Array, slope: Array) -> tuple[Array]:
+    most = bound / jnp.maximum(jnp.abs(p), jnp.finfo(p.dtype).tiny)
+    return (jnp.clip(slope, -most, most),)
+
+
+bounded.defvjp(_forward, _backward)
 
 
 class Core(eqx.Module):
@@ -157,22 +181,22 @@ class Neurons(eqx.Module):
         return v, jnp.zeros_like(v) + jnp.log(u) - jnp.log1p(-u)
 
     def respond(
-        self, drive: Drive, start: Lanes, duration: float, *, tau: Any, steps: int, step: float, burst: float = 1e-9
+        self, drive: Drive, start: Lanes, duration: float, *, tau: Any, steps: int, step: float, bound: float = 0.0
     ) -> Response:
         """What the neurons do under a drive.
 
         Args:
             drive: inputs (V) at times (s), of shape (channels, waveforms, neurons). start: V less the one of rest, at
                 first (V). duration: s. tau: of the traces (s). steps: that each neuron may take. step: the longest (s).
-            burst: unit of `metal` (s).
+            bound: of the part of each waveform in a gradient, see `bounded`; over the number of waveforms; 0: none.
         """
-        return _run(self, drive, start, duration, tau, steps, step, burst)[0]
+        return _run(self, drive, start, duration, tau, steps, step, bound)[0]
 
     def traces(
         self, drive: Drive, start: Lanes, duration: float, *, steps: int, step: float
     ) -> tuple[Array, Array, Array]:
         """Times (s), V (V) and y along the steps of each neuron, each (steps, waveforms, neurons)."""
-        return _run(self, drive, start, duration, jnp.asarray(duration, start.dtype), steps, step, 1e-9)[1]
+        return _run(self, drive, start, duration, jnp.asarray(duration, start.dtype), steps, step, 0.0)[1]
 
 
 class _Flow(eqx.Module):
@@ -183,7 +207,7 @@ class _Flow(eqx.Module):
     heat: 1/L^2, cool: kappa/r_ch^2.
     """
 
-    core: Core
+    core: Core | None
     into: Array
     out: Array
     g: Array
@@ -240,16 +264,19 @@ class _Flow(eqx.Module):
         return v + dt * (1.5 * k + 0.5 * k2), y + dt * (1.5 * m + 0.5 * m2), dt
 
 
-def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, steps: int, step: float, burst: float):
+def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, steps: int, step: float, bound: float):
     """The response, and the path (t, V, y) of all steps."""
     end, flow, zero = jnp.asarray(duration, start.dtype), _Flow.of(n, start), 0 * start
+    if bound:
+        rest = jax.tree.map(lambda p: bounded(p, bound / start.shape[0]), dataclasses.replace(flow, core=None))
+        flow = dataclasses.replace(rest, core=flow.core)
     v0, y0 = (a + zero for a in n.rest())
     v0 = v0 + start
 
     def densities(v: Lanes, y: Lanes, t: Lanes, u: Array) -> tuple[Lanes, ...]:
         area, through = flow.switch(y)
         along, own = jnp.sum(flow.g * u, axis=0), jnp.sum(flow.g * u * u, axis=0)
-        return v, v * v, through * v * v, along * v, own, area * jnp.exp((t - end) / tau) / burst
+        return v, v * v, through * v * v, along * v, own, area * jnp.exp((t - end) / tau) / BURST
 
     def body(carry: Any, _: None) -> Any:
         (v, y, t, u), dense, total, (spikes, events, first), (free, peak, peak_at) = carry
