@@ -82,9 +82,11 @@ def check(task: Task, network: Network, *, lanes: int = 4, key: Array) -> Check:
     rows, agree = [], 0
     for lane in range(lanes):
         k, waveform = lane % n.c.shape[0], lane
-        there, v0 = circuit(n, k, pulses, waveform), {"n": float(v_rest[k])}
+        v0 = {"n": float(v_rest[k])}
+        with jax.enable_x64(True):
+            there = circuit(n, k, pulses, waveform)
+            exact = _by_diffrax(there, v0)
         level = 0.75 * float(n.threshold[0, k])
-        exact = _by_diffrax(there, v0)
         seen = _seen(exact, n, k, pulses, waveform, level)
         count = float(ours.spikes[waveform, k])
         spice = (np.nan,) * 3
@@ -104,8 +106,7 @@ def check(task: Task, network: Network, *, lanes: int = 4, key: Array) -> Check:
 def _by_diffrax(there: nj.Circuit, v0: dict[str, float]) -> dict[str, np.ndarray]:
     """Times, V and y."""
     options: dict[str, Any] = dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-9, gradient="forward", progress=False)
-    with jax.enable_x64(True):
-        record = there.transient(DURATION, ts=np.linspace(0, DURATION, SAMPLES), v0=v0, max_steps=2**16, **options)
+    record = there.transient(DURATION, ts=np.linspace(0, DURATION, SAMPLES), v0=v0, max_steps=2**16, **options)
     return {"t": np.asarray(record.t), "n": np.asarray(record.v["n"]), "y": np.asarray(record.x["M1"].y)}
 
 

@@ -53,9 +53,14 @@ class Network(eqx.Module):
     tau: Param = quantity(2e-8, "s", (2e-9, 2e-7), scale="log", doc="of the traces", source="chosen")
 
     def scaled(self, factor: float) -> "Network":
-        """All lengths and C by `factor` smaller, all resistances larger: the same voltages for less energy, by hand."""
+        """All lengths and C by `factor` smaller, all resistances larger: the same voltages for less energy, by hand.
+
+        Lengths end at the bounds of the device.
+        """
         n = self.neurons
-        device = n.device.replace(r_ch=n.device.r_ch / factor, length=n.device.length / factor)
+        known = n.device.parameters()
+        shorter = lambda name: jnp.maximum(getattr(n.device, name) / factor, known[name].bounds[0])  # noqa: E731
+        device = n.device.replace(r_ch=shorter("r_ch"), length=shorter("length"))
         smaller = dataclasses.replace(n, device=device, c=n.c / factor, r_load=n.r_load * factor, g=n.g / factor)
         return dataclasses.replace(self, neurons=smaller)
 
@@ -170,21 +175,14 @@ class Task:
         """What may move, starting at `network`; bounds are those of the device and of `Neurons`."""
         return Design(network, free=free)
 
-    def fitted(self, network: Network, key: Array, draws: int = 24, decay: float = 1e-3) -> Network:
+    def fitted(self, network: Network, key: Array, draws: int = 24, decay: float = 1e-4) -> Network:
         """The same neurons with the readout that suits them: logistic regression, on `draws` chips and their inputs.
 
         Args:
             decay: price of the sum of squared weights.
         """
         x, label = _traces(self, network, jax.random.split(key, draws))
-
-        def loss(w: Array) -> Array:
-            scores = x @ w.reshape(network.readout.shape)
-            return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label)) + decay * jnp.sum(w * w)
-
-        start = jnp.zeros(network.readout.size, x.dtype)
-        found = minimize(loss, start, method="BFGS", options={"maxiter": 200}).x
-        return dataclasses.replace(network, readout=found.reshape(network.readout.shape))
+        return dataclasses.replace(network, readout=_logistic(x, label, network.readout, decay))
 
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random circuit and geometry with the weights of the start: a random search over weights gets nowhere."""
@@ -192,6 +190,15 @@ class Task:
         for name in WEIGHTS:
             theta = theta.at[design.part(name)].set(around[design.part(name)])
         return theta
+
+
+@eqx.filter_jit
+def _logistic(x: Array, label: Array, like: Array, decay: float) -> Array:
+    def loss(w: Array) -> Array:
+        scores = x @ w.reshape(like.shape)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label)) + decay * jnp.sum(w * w)
+
+    return minimize(loss, jnp.zeros(like.size, x.dtype), method="BFGS", options={"maxiter": 100}).x.reshape(like.shape)
 
 
 @eqx.filter_jit

@@ -12,7 +12,7 @@ line in y, so that its derivative is the implicit one, dt/dp = -(dy/dp)/(dy/dt).
 Waveforms by the hundred want a method of their own. Each neuron has its own clock: a step is `step` long where nothing
 happens and shorter where V or y moves, by
 
-        dt = step/sqrt(1 + (V' step/dV)^2 + (y' step/dy)^2)
+        dt = step/sqrt(1 + (V' step/dV)^2 + (y' step/dy)^2 + (step max(dy'/dy, 0))^2)
 
 so that all of them take as many steps. A step is the linearly implicit one of order two (ROS2, gamma = 1 - 1/sqrt 2,
 L-stable; J. G. Verwer et al., SIAM J. Sci. Comput. 20, 1456 (1999), 10.1137/S1064827597326651), with the exact
@@ -46,6 +46,8 @@ BURST = 1e-9
 """Unit of the trace of metal (s)."""
 GRID = (-14.0, 10.0, 961)
 """Of y: first, last, points."""
+INSIDE = (-13.9, 9.9)
+"""Where y stays: beyond, a step was far too long."""
 Lanes = Float[Array, "waveforms neurons"]
 Drive = Callable[[Lanes], Float[Array, "channels waveforms neurons"]]
 
@@ -250,18 +252,20 @@ class _Flow(eqx.Module):
         area, through = self.switch(y)
         f = (self.into + jnp.sum(self.g * u, axis=0) - (self.out + through) * v) / self.c
         h = heat * self.heat * v * v - cool * self.cool
-        dt = step / jnp.sqrt(1 + (f * (step / SWING_V)) ** 2 + (h * (step / SWING_Y)) ** 2)
+        h_y = heat_y * self.heat * v * v - cool_y * self.cool
+        growth = step * jnp.maximum(h_y, 0.0)
+        dt = step / jnp.sqrt(1 + (f * (step / SWING_V)) ** 2 + (h * (step / SWING_Y)) ** 2 + growth**2)
         dt = jnp.minimum(dt, left)
         e = GAMMA * dt
         a, c = 1 + e * (self.out + through) / self.c, -2 * e * heat * self.heat * v
         b = e * 2 * self.grown * area * jax.nn.sigmoid(-y) * v / self.c
-        d = 1 - e * (heat_y * self.heat * v * v - cool_y * self.cool)
+        d = 1 - e * h_y
         per = 1 / (a * d - b * c)
         k, m = (d * f - b * h) * per, (a * h - c * f) * per
-        f, h = self.rates(v + dt * k, y + dt * m, drive(dt))
+        f, h = self.rates(v + dt * k, jnp.clip(y + dt * m, *INSIDE), drive(dt))
         f, h = f - 2 * k, h - 2 * m
         k2, m2 = (d * f - b * h) * per, (a * h - c * f) * per
-        return v + dt * (1.5 * k + 0.5 * k2), y + dt * (1.5 * m + 0.5 * m2), dt
+        return v + dt * (1.5 * k + 0.5 * k2), jnp.clip(y + dt * (1.5 * m + 0.5 * m2), *INSIDE), dt
 
 
 def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, steps: int, step: float, bound: float):
