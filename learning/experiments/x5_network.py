@@ -1,14 +1,19 @@
 """X5: a network of such neurons that tells delays apart, and what it pays for a decision.
 
-    task = Task(price=0.02)                   per pJ, beside the cross-entropy
+    task = Task(price=0.003)                  per pJ, beside the error
     network = nominal(key=key)                the device as it is known, weights of the inputs at random
-    task.objective(network, key)              cross-entropy + price * energy of a decision
+    task.objective(network, key)              error of the scores + price * energy of a decision
     task.error(network, key)                  part of wrong answers
 
 Each decision: two pulses reach all neurons through their own resistors, some neurons spike, and a linear readout sees
-for each neuron two low-pass traces of its spikes, one of when they began and one of how much metal there was, with
-noise. The first jumps where a spike comes to be, the second is steep but smooth, so that its gradient tells of spikes
-that are about to appear.
+for each neuron a low-pass trace of its spikes, with noise. The readout of each chip is fitted in closed form to the
+first half of its decisions and judged by the second: squared error of the scores over their variance, differentiated
+through the fit.
+
+A trace jumps where a spike comes to be, so its derivative by the spike times, though exact, says nothing of spikes that
+are about to appear. They come in by a surrogate on the way back: e^(-(T - t)/tau) s((V_free - V_th)/w), s the logistic
+function, V_free the highest voltage that the node would have reached behind an open switch. The value is the one of
+the spikes, always.
 
 What pulls apart: energy falls with higher resistances and smaller capacitors, films and channels. But delays must be
 remembered for their time, R C, and small channels differ from each other: radius and length of each neuron of each
@@ -21,14 +26,13 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
-from jax.scipy.optimize import minimize
 from jaxtyping import Array, Float
 
 from learning.codesign import Design
 from learning.experiments.x5_neuron import Neurons, Response
 from learning.experiments.x5_task import DURATION, Pulses, delays
+from learning.readout import ridge
 from neurojax.errors import DataError
 from physics import NbO2Mott
 from physics.constants import K_B
@@ -37,19 +41,16 @@ from physics.quantity import Param, quantity
 CHANNELS = 2
 GEOMETRY = ("neurons.device.r_ch", "neurons.device.length", "neurons.device.kappa")
 CIRCUIT = ("neurons.c", "neurons.r_load", "neurons.v_dc")
-WEIGHTS = ("neurons.g", "readout", "tau")
+WEIGHTS = ("neurons.g", "tau")
+PENALTY = 1e-3
+"""Of the ridge."""
 PICOJOULE = 1e-12
 
 
 class Network(eqx.Module):
-    """Neurons and their readout.
-
-    Attributes:
-        readout: of the two traces of each neuron and a one, (neurons + 1, classes). tau: of the traces (s).
-    """
+    """Neurons, and the traces of their spikes."""
 
     neurons: Neurons
-    readout: Float[Array, "traces classes"]
     tau: Param = quantity(2e-8, "s", (2e-9, 2e-7), scale="log", doc="of the traces", source="chosen")
 
     def scaled(self, factor: float) -> "Network":
@@ -65,12 +66,12 @@ class Network(eqx.Module):
         return dataclasses.replace(self, neurons=smaller)
 
 
-def nominal(neurons: int = 6, classes: int = 5, v_rest: float = 1.4, v_dc: float = 3.4, *, key: Array) -> Network:
+def nominal(neurons: int = 6, v_rest: float = 1.4, v_dc: float = 3.4, *, key: Array) -> Network:
     """The device of the library (radius 30 nm, length 20 nm), 1 pF at each node, and inputs of about 40 uS at random.
 
     Args:
-        neurons: how many. classes: of the readout, which begins at zero. v_rest: of all neurons at first (V), below
-            the threshold of 1.67 V, by their loads. v_dc: V. key: of the draw.
+        neurons: how many. v_rest: of all of them at first (V), below the threshold of 1.67 V, by their loads. v_dc: V.
+        key: of the draw.
     """
     full = lambda value: jnp.full(neurons, value, jnp.result_type(float))  # noqa: E731
     g = 4e-5 * jnp.exp(0.5 * jax.random.normal(key, (neurons, CHANNELS), jnp.result_type(float)))
@@ -78,7 +79,7 @@ def nominal(neurons: int = 6, classes: int = 5, v_rest: float = 1.4, v_dc: float
     cells = Neurons(device.replace(r_ch=full(device.r_ch)), full(1e-12), full(1e4), jnp.asarray(v_dc, g.dtype), g)
     load = (v_dc - v_rest) / v_rest / (cells.open_conductance[0] + jnp.sum(g, axis=1))
     cells = dataclasses.replace(cells, r_load=load)
-    return Network(cells, jnp.zeros((neurons + 1, classes), g.dtype))
+    return Network(cells)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,19 +87,19 @@ class Task:
     """What is asked, and what counts.
 
     Attributes:
-        price: of a picojoule, in units of the cross-entropy. classes, apart, jitter, spread: of the pulses, see
-            `delays`. rough: standard deviation of radii and lengths (m). noise: of the traces. batch: decisions of an
-            evaluation, all on one chip. steps, step: of the integrator. chosen, all of them.
+        price: of a picojoule, in units of the error. classes, apart, jitter, spread: of the pulses, see `delays`.
+        rough: standard deviation of radii and lengths (m). noise: of the traces. batch: decisions of an evaluation, all
+            on one chip. steps, step: of the integrator (s). surrogate: w (V), 0: none. bound: see `bounded`, 0: none.
     """
 
     price: float = 0.0
-    classes: int = 5
-    apart: float = 5e-9
+    classes: int = 3
+    apart: float = 6e-9
     jitter: float = 5e-10
     spread: float = 0.05
     rough: float = 2e-10
     noise: float = 0.02
-    batch: int = 30
+    batch: int = 60
     steps: int = 300
     step: float = 5e-10
     surrogate: float = 0.1
@@ -107,6 +108,8 @@ class Task:
     def __post_init__(self) -> None:
         if min(self.price, self.jitter, self.spread, self.rough, self.noise) < 0:
             raise DataError(f"{self}: prices, spreads and noise must not be negative.")
+        if self.batch < 4 * self.classes:
+            raise DataError(f"{self}: a batch of {4 * self.classes} at least is needed to fit and judge a readout.")
 
     def pulses(self, key: Array) -> Pulses:
         """The inputs of `batch` decisions."""
@@ -138,36 +141,33 @@ class Task:
         soft = jax.nn.sigmoid(over)
         return dataclasses.replace(found, events=found.events + value * (soft - lax.stop_gradient(soft)))
 
-    def traces(self, found: Response, key: Array | None) -> Float[Array, "waveforms traces"]:
-        """What the readout sees, with noise, and a one."""
-        traces = found.events
-        if key is not None:
-            traces = traces + self.noise * jax.random.normal(key, traces.shape, traces.dtype)
-        return jnp.concatenate([traces, jnp.ones_like(traces[:, :1])], axis=1)
-
-    def draw(self, network: Network, key: Array) -> tuple[Array, Array, Response]:
-        """Traces, labels and response of one draw of a chip and its inputs."""
+    def decide(self, network: Network, key: Array) -> tuple[Array, Array, Response]:
+        """Scores (half, classes) and labels (half,) of the second half of the decisions of a chip; all responses."""
         inputs, chip, reading = jax.random.split(key, 3)
         pulses = self.pulses(inputs)
         found = self.respond(network, pulses, chip)
-        return self.traces(found, reading), pulses.label, found
+        x = found.events + self.noise * jax.random.normal(reading, found.events.shape, found.events.dtype)
+        half, y = self.batch // 2, jax.nn.one_hot(pulses.label, self.classes, dtype=x.dtype)
+        return ridge(x[:half], y[:half], PENALTY)(x[half:]), pulses.label[half:], found
 
     def pair(self, network: Network, key: Array) -> tuple[Array, Array]:
-        """Cross-entropy, with what is charged where the steps did not suffice, and energy of a decision (pJ)."""
-        traces, label, found = self.draw(network, key)
-        scores = traces @ network.readout
-        loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label))
-        return loss + 10 * jnp.mean(1 - found.reached), decision_energy(found) / PICOJOULE
+        """Error, with what is charged where the steps did not suffice, and energy of a decision (pJ).
+
+        The error is that of the scores over the variance of what they should be, 1 for a readout that knows nothing.
+        """
+        scores, label, found = self.decide(network, key)
+        y = jax.nn.one_hot(label, self.classes, dtype=scores.dtype)
+        error = jnp.mean((scores - y) ** 2) / (1 / self.classes - 1 / self.classes**2)
+        return error + 10 * jnp.mean(1 - found.reached), decision_energy(found) / PICOJOULE
 
     def objective(self, network: Network, key: Array) -> Float[Array, ""]:
-        """Cross-entropy and the price of the energy."""
+        """Error and the price of the energy."""
         loss, energy = self.pair(network, key)
         return loss + self.price * energy
 
     def judged(self, network: Network, key: Array) -> tuple[Array, Array, Array]:
         """Part of wrong answers, energy of a decision (pJ), spikes of a decision."""
-        traces, label, found = self.draw(network, key)
-        scores = traces @ network.readout
+        scores, label, found = self.decide(network, key)
         wrong = jnp.mean((jnp.argmax(scores, axis=1) != label).astype(scores.dtype))
         return wrong, decision_energy(found) / PICOJOULE, jnp.mean(jnp.sum(found.spikes, axis=1))
 
@@ -175,37 +175,12 @@ class Task:
         """What may move, starting at `network`; bounds are those of the device and of `Neurons`."""
         return Design(network, free=free)
 
-    def fitted(self, network: Network, key: Array, draws: int = 24, decay: float = 1e-4) -> Network:
-        """The same neurons with the readout that suits them: logistic regression, on `draws` chips and their inputs.
-
-        Args:
-            decay: price of the sum of squared weights.
-        """
-        x, label = _traces(self, network, jax.random.split(key, draws))
-        return dataclasses.replace(network, readout=_logistic(x, label, network.readout, decay))
-
     def sample(self, design: Design, around: Array, key: Array) -> Array:
         """A random circuit and geometry with the weights of the start: a random search over weights gets nowhere."""
         theta = design.draw(around, key=key)
         for name in WEIGHTS:
             theta = theta.at[design.part(name)].set(around[design.part(name)])
         return theta
-
-
-@eqx.filter_jit
-def _logistic(x: Array, label: Array, like: Array, decay: float) -> Array:
-    def loss(w: Array) -> Array:
-        scores = x @ w.reshape(like.shape)
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, label)) + decay * jnp.sum(w * w)
-
-    return minimize(loss, jnp.zeros(like.size, x.dtype), method="BFGS", options={"maxiter": 100}).x.reshape(like.shape)
-
-
-@eqx.filter_jit
-def _traces(task: Task, network: Network, keys: Array) -> tuple[Array, Array]:
-    """Of many draws, one after the other in a row: (draws * batch, traces), (draws * batch,)."""
-    traces, label, _ = lax.map(lambda k: task.draw(network, k), keys)
-    return traces.reshape(-1, traces.shape[-1]), label.reshape(-1)
 
 
 def decision_energy(found: Response) -> Float[Array, ""]:

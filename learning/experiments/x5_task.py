@@ -71,7 +71,7 @@ def delays(
     when, shake, high = jax.random.split(key, 3)
     dtype = jnp.result_type(float)
     middle = DURATION * (0.4 + 0.1 * jax.random.uniform(when, (count, 1), dtype))
-    delay = (label - (classes - 1) / 2).astype(dtype)[:, None] * apart
+    delay = (label.astype(dtype) - (classes - 1) / 2)[:, None] * apart
     middle = middle + delay * jnp.asarray([[-0.5, 0.5]], dtype)
     middle = middle + jitter * jax.random.normal(shake, middle.shape, dtype)
     return Pulses(middle, height * (1 + spread * jax.random.normal(high, middle.shape, dtype)), label)
