@@ -18,15 +18,13 @@ from learning.experiments.x5_task import DURATION, delays
 from neurojax.errors import DataError
 from physics import Environment, NbO2Mott
 
-PLAIN = Task(batch=6, classes=3, apart=6e-9, steps=300, surrogate=0.0, bound=0.0)
+PLAIN = Task(batch=12, steps=300, surrogate=0.0, bound=0.0)
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    """Four neurons of which some spike; a readout that is no zero."""
-    found = nominal(4, 3, key=jax.random.key(0))
-    readout = 0.5 * jax.random.normal(jax.random.key(1), found.readout.shape)
-    return dataclasses.replace(found, readout=readout)
+    """Four neurons of which some spike."""
+    return nominal(4, key=jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +73,19 @@ def test_smaller_devices_of_the_same_shape_do_the_same_for_less(network, respons
     quiet = (np.asarray(response.spikes) == 0) & (np.asarray(half.spikes) == 0)
     assert quiet.any()
     ratio = np.asarray(response.energy / half.energy)
-    assert np.allclose(ratio[quiet], 2.0, rtol=1e-3)
+    assert np.allclose(ratio[quiet], 2.0, rtol=3e-3)
     assert np.allclose(np.asarray(response.peak), np.asarray(half.peak), rtol=1e-3)
     assert float(decision_energy(half)) < 0.6 * float(decision_energy(response))
 
 
 def test_gradients_are_those_of_differences(network):
-    """Of the cross-entropy and the energy of one draw, by geometry, circuit and weights."""
+    """Of the error and the energy of one draw, by geometry, circuit and weights."""
     task = dataclasses.replace(PLAIN, price=0.01)
     design, key = task.design(network), jax.random.key(6)
     f = jax.jit(lambda theta: task.objective(design.at(theta), key))
     theta = design.theta
     slope = np.asarray(jax.jit(jax.grad(f))(theta))
-    for name in (*GEOMETRY, *CIRCUIT, "neurons.g", "readout", "tau"):
+    for name in (*GEOMETRY, *CIRCUIT, "neurons.g", "tau"):
         where = design.part(name)
         k = where.start + int(np.argmax(np.abs(slope[where])))
         step = jnp.zeros_like(theta).at[k].set(1e-6)
@@ -119,6 +117,8 @@ def test_delays_are_what_the_channels_differ_by():
         delays(10, 12, 6e-9, key=jax.random.key(0))
     with pytest.raises(DataError, match="negative"):
         Task(noise=-1.0)
+    with pytest.raises(DataError, match="fit and judge"):
+        Task(batch=9)
 
 
 @pytest.mark.slow
@@ -154,14 +154,13 @@ def test_other_solvers_see_the_same_spikes(network):
 
 @rarely
 def test_the_comparison_runs_and_resumes(tmp_path):
-    how = dict(seeds=1, steps=70, neurons=3, prices="0.01", batch=12, output=tmp_path, progress=False)
+    how = dict(seeds=1, steps=70, neurons=3, prices="0.01", batch=24, output=tmp_path, progress=False)
     with jax.numpy_dtype_promotion("standard"):
         report = x5_report.run(**how)
         again = x5_report.run(**how)
     assert report.to_dict() == again.to_dict()
     assert set(report.points) == {
-        "weights only", "scaled by 2", "scaled by 4", "scaled by 4, weights trained", "random search", "(1+1)-ES",
-        "CMA-ES", "gradient",
+        "weights only", "scaled by 2", "scaled by 4", "random search", "(1+1)-ES", "CMA-ES", "gradient",
     }  # fmt: skip
     assert report.saving("scaled by 4")[0] > 2
     assert report.comparison.values("gradient")[0] < report.comparison.values("weights only")[0]
