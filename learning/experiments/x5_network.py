@@ -11,9 +11,9 @@ first half of its decisions and judged by the second: squared error of the score
 through the fit.
 
 A trace jumps where a spike comes to be, so its derivative by the spike times, though exact, says nothing of spikes that
-are about to appear. They come in by a surrogate on the way back: e^(-(T - t)/tau) s((V_free/V_th - 1.03)/w), s the logistic
-function, V_free the highest voltage that the node would have reached behind an open switch. The value is the one of
-the spikes, always.
+are about to appear. They come in by a surrogate on the way back: e^(-(T - t)/tau) s((V_free/V_th - 1.03)/w), s the
+logistic function, V_free the highest voltage that the node would have reached behind an open switch. The value is the
+one of the spikes, always.
 
 What pulls apart: energy falls with higher resistances and smaller capacitors, films and channels. But delays must be
 remembered for their time, R C, and small channels differ from each other: radius and length of each neuron of each

@@ -17,8 +17,9 @@ happens and shorter where V or y moves, by
 with lambda the rate at which y runs away, and y' counted only as far as y is away from a balance to which it returns,
 so that all of them take as many steps. A step is the linearly implicit one of order two (ROS2, gamma = 1 - 1/sqrt 2,
 L-stable; J. G. Verwer et al., SIAM J. Sci. Comput. 20, 1456 (1999), 10.1137/S1064827597326651), with the exact
-Jacobian; where it moves y by more than dy/2 otherwise than the implicit step of order one does, that one is taken, as at
-the end of a growth it rings. Gradients are those of the steps, clock and all. `x5_check.py` has the same in other solvers.
+Jacobian. Where it moves y otherwise than the implicit step of order one does, by more than dy/2, that one is taken: at
+the end of a growth it would ring. Gradients are those of the steps, clock and all. `x5_check.py` has the same in other
+solvers.
 
 The rate of the switch is heating less cooling, y' = A(y) V^2/L^2 - B(y) kappa/r_ch^2 with A and B the same for all
 radii, lengths and conductivities: they are read off the device once and interpolated (`Core`).
@@ -46,8 +47,6 @@ NEAR = 0.2
 """Distance of y from its balance, over dy, that needs no shorter steps."""
 LEVEL = 0.0
 """y of a spike: half of the radius is metal."""
-BURST = 1e-9
-"""Unit of the trace of metal (s)."""
 GRID = (-14.0, 10.0, 961)
 """Of y: first, last, points."""
 INSIDE = (-13.9, 9.9)
@@ -60,8 +59,8 @@ class Response(eqx.Module):
     """What neurons have done, each (waveforms, neurons).
 
     Attributes:
-        spikes: how many. events: sum of e^(-(T - t_k)/tau) over their times t_k. metal: integral of u^2 e^(-(T - t)/tau)
-            over time, in units of `BURST`. first: time of the first spike (s), inf without one.
+        spikes: how many. events: sum of e^(-(T - t_k)/tau) over their times t_k. first: time of the first one (s), inf
+            without one.
         peak: the highest V that an open switch would have let the node reach (V), at the time peak_at (s).
         supply, inputs: energy out of the sources (J). device, load: into switches and resistors (J).
         stored: what the capacitor has more at the end (J). reached: part of the duration that the steps sufficed for.
@@ -69,7 +68,6 @@ class Response(eqx.Module):
 
     spikes: Lanes
     events: Lanes
-    metal: Lanes
     first: Lanes
     peak: Lanes
     peak_at: Lanes
@@ -208,8 +206,8 @@ class Neurons(eqx.Module):
 class _Flow(eqx.Module):
     """The equations, with what does not change worked out, for each waveform its own: gradients add up faster so.
 
-    Attributes, each (waveforms, neurons) but g (channels, waveforms, neurons): into: from the supply (A). out: through load and inputs
-    (S). g: of the inputs (S). open_: of the open switch (S). grown: of a whole core over that. c: F.
+    Attributes, each (waveforms, neurons) but g (channels, waveforms, neurons): into: from the supply (A). out: through
+    load and inputs (S). g: of the inputs (S). open_: of the open switch (S). grown: of a whole core over that. c: F.
     heat: 1/L^2, cool: kappa/r_ch^2.
     """
 
@@ -291,10 +289,10 @@ def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, step
     v0, y0 = (a + zero for a in n.rest())
     v0 = v0 + start
 
-    def densities(v: Lanes, y: Lanes, t: Lanes, u: Array) -> tuple[Lanes, ...]:
-        area, through = flow.switch(y)
+    def densities(v: Lanes, y: Lanes, u: Array) -> tuple[Lanes, ...]:
+        through = flow.switch(y)[1]
         along, own = jnp.sum(flow.g * u, axis=0), jnp.sum(flow.g * u * u, axis=0)
-        return v, v * v, through * v * v, along * v, own, area * jnp.exp((t - end) / tau) / BURST
+        return v, v * v, through * v * v, along * v, own
 
     def body(carry: Any, _: None) -> Any:
         (v, y, t, u), dense, total, (spikes, events, first), (free, peak, peak_at) = carry
@@ -307,16 +305,16 @@ def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, step
         u1 = drive(t + dt)
         free = flow.free(free, (u + u1) / 2, dt)
         peak, peak_at = jnp.maximum(peak, free), jnp.where(free > peak, t + dt, peak_at)
-        dense1 = densities(v1, y1, t + dt, u1)
+        dense1 = densities(v1, y1, u1)
         total = tuple(s + (p + q) / 2 * dt for s, p, q in zip(total, dense, dense1, strict=True))
         return ((v1, y1, t + dt, u1), dense1, total, seen, (free, peak, peak_at)), (t + dt, v1, y1)
 
     u0 = drive(zero)
-    begin = ((v0, y0, zero, u0), densities(v0, y0, zero, u0), (zero,) * 6, (zero, zero, zero + jnp.inf), (v0, v0, zero))
+    begin = ((v0, y0, zero, u0), densities(v0, y0, u0), (zero,) * 5, (zero, zero, zero + jnp.inf), (v0, v0, zero))
     ((v1, _, t, _), _, total, seen, (_, peak, peak_at)), path = lax.scan(jax.checkpoint(body), begin, None, steps)
-    v, square, device, along, own, metal = total
+    v, square, device, along, own = total
     supply = n.v_dc * (n.v_dc * t - v) / n.r_load[None]
     load = supply - n.v_dc * v / n.r_load[None] + own - 2 * along + square * flow.out
     stored = n.c[None] * (v1**2 - v0**2) / 2
-    spikes, events, first = seen
-    return Response(spikes, events, metal, first, peak, peak_at, supply, own - along, device, load, stored, t / end), path
+    energies = (supply, own - along, device, load, stored)
+    return Response(*seen, peak, peak_at, *energies, t / end), path

@@ -36,10 +36,16 @@ def test_cubics_are_the_rate_of_the_device():
     """Heating and cooling of a switch of other radius, length and conductivity, and their derivatives by y."""
     cell = NbO2Mott().replace(r_ch=1e-8, length=8e-9, kappa=0.9)
     y, v = jnp.linspace(-11.4, 6.0, 1001), jnp.asarray(1.3)
-    rate = lambda y: cell.rate(NbO2Mott.State(y), jnp.full_like(y, v), Environment()).y  # noqa: E731
-    a, b, a_y, b_y = Core.of(cell)(y[:, None])
-    ours = [(p * (v / cell.length) ** 2 - q * cell.kappa / cell.r_ch**2)[:, 0] for p, q in ((a, b), (a_y, b_y))]
-    exact = jax.jvp(rate, (y,), (jnp.ones_like(y),))
+
+    @jax.jit
+    def both(y):
+        rate = lambda y: cell.rate(NbO2Mott.State(y), jnp.full_like(y, v), Environment()).y  # noqa: E731
+        a, b, a_y, b_y = Core.of(cell)(y[:, None])
+        parts = ((a, b), (a_y, b_y))
+        ours = [(p * (v / cell.length) ** 2 - q * cell.kappa / cell.r_ch**2)[:, 0] for p, q in parts]
+        return ours, jax.jvp(rate, (y,), (jnp.ones_like(y),))
+
+    ours, exact = both(y)
     for found, there, part in zip(ours, exact, (2e-6, 2e-3), strict=True):
         assert float(jnp.abs(found - there).max()) < part * float(jnp.abs(there).max())
 
@@ -68,13 +74,12 @@ def test_some_spike_and_joules_add_up(response):
 
 
 def test_smaller_devices_of_the_same_shape_do_the_same_for_less(network, response):
-    """Half of all lengths and C, twice the resistances: slow voltages are the same, energy is half."""
+    """Half of all lengths and C, twice the resistances: half of the energy, to the error of the steps."""
     half = jax.jit(lambda n: PLAIN.respond(n, PLAIN.pulses(jax.random.key(2)), None))(network.scaled(2.0))
     quiet = (np.asarray(response.spikes) == 0) & (np.asarray(half.spikes) == 0)
     assert quiet.any()
     ratio = np.asarray(response.energy / half.energy)
     assert np.allclose(ratio[quiet], 2.0, rtol=3e-3)
-    assert np.allclose(np.asarray(response.peak), np.asarray(half.peak), rtol=1e-3)
     assert float(decision_energy(half)) < 0.6 * float(decision_energy(response))
 
 
@@ -123,7 +128,7 @@ def test_delays_are_what_the_channels_differ_by():
 
 @pytest.mark.slow
 def test_the_surrogate_tells_of_spikes_that_are_about_to_appear(network):
-    """Below its threshold a neuron does not change the loss of a draw; by the surrogate the supply still has a slope."""
+    """Below its threshold a neuron changes nothing, and its traces have no slope; by the surrogate they have one."""
     low = dataclasses.replace(network, neurons=dataclasses.replace(network.neurons, v_dc=jnp.asarray(2.6)))
     pulses = PLAIN.pulses(jax.random.key(2))
     slopes = []
