@@ -22,6 +22,7 @@ The energy of the readout is not counted.
 """
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -133,7 +134,7 @@ class Task:
             neurons = self.made(neurons, rough)
             noise = jnp.sqrt(K_B * 300.0 / neurons.c)[None]
             start = noise * jax.random.normal(thermal, start.shape, start.dtype)
-        how = dict(tau=network.tau, steps=self.steps, step=self.step, bound=self.bound)
+        how: dict[str, Any] = dict(tau=network.tau, steps=self.steps, step=self.step, bound=self.bound)
         found = neurons.respond(pulses.volts, start, DURATION, **how)
         if self.surrogate == 0:
             return found

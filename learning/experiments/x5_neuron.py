@@ -211,7 +211,7 @@ class _Flow(eqx.Module):
     heat: 1/L^2, cool: kappa/r_ch^2.
     """
 
-    core: Core | None
+    core: Core
     into: Array
     out: Array
     g: Array
@@ -284,8 +284,8 @@ def _run(n: Neurons, drive: Drive, start: Lanes, duration: float, tau: Any, step
     """The response, and the path (t, V, y) of all steps."""
     end, flow, zero = jnp.asarray(duration, start.dtype), _Flow.of(n, start), 0 * start
     if bound:
-        rest = jax.tree.map(lambda p: bounded(p, bound / start.shape[0]), dataclasses.replace(flow, core=None))
-        flow = dataclasses.replace(rest, core=flow.core)
+        rest = {f.name: getattr(flow, f.name) for f in dataclasses.fields(flow) if f.name != "core"}
+        flow = dataclasses.replace(flow, **{k: bounded(p, bound / start.shape[0]) for k, p in rest.items()})
     v0, y0 = (a + zero for a in n.rest())
     v0 = v0 + start
 
