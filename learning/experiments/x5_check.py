@@ -1,4 +1,4 @@
-"""X5: one neuron of a designed network in other solvers: Kvaerno5 of diffrax, and ngspice where it is installed.
+"""X5: one neuron of a designed network in other solvers: Kvaerno3 of diffrax, and ngspice where it is installed.
 
 Neurons of a network meet at ideal sources only, so each is a circuit of its own: the sources, their resistors, the
 load, the capacitor and the switch itself, with its own equations instead of their cubics.
@@ -44,7 +44,7 @@ class Check:
 
     def __str__(self) -> str:
         said = (
-            f"By diffrax (Kvaerno5, 1e-7), {self.lanes} neurons and inputs: as many spikes in {self.agree}, first ones "
+            f"By diffrax (Kvaerno3, 1e-7), {self.lanes} neurons and inputs: as many spikes in {self.agree}, first ones "
             f"within {self.late * 1e12:.3g} ps, energies within {100 * self.energy:.2g} %"
         )
         if np.isnan(self.energy_spice):
@@ -105,8 +105,8 @@ def check(task: Task, network: Network, *, lanes: int = 4, key: Array) -> Check:
 
 def _by_diffrax(there: nj.Circuit, v0: dict[str, float]) -> dict[str, np.ndarray]:
     """Times, V and y."""
-    options: dict[str, Any] = dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-9, gradient="forward", progress=False)
-    record = there.transient(DURATION, ts=np.linspace(0, DURATION, SAMPLES), v0=v0, max_steps=2**16, **options)
+    options: dict[str, Any] = dict(solver=diffrax.Kvaerno3(), rtol=1e-7, atol=1e-9, gradient="forward", progress=False)
+    record = there.transient(DURATION, ts=np.linspace(0, DURATION, SAMPLES), v0=v0, max_steps=2**18, **options)
     return {"t": np.asarray(record.t), "n": np.asarray(record.v["n"]), "y": np.asarray(record.x["M1"].y)}
 
 

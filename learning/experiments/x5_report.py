@@ -3,7 +3,8 @@
 Each seed: weights of the known device are trained, without a price ("weights only"). All else starts there. By hand all
 lengths and capacitors are made smaller, all resistances larger. The gradient moves geometry, circuit and
 weights at several prices of a picojoule; random search and two evolution strategies have as many evaluations at one of
-them. All are judged by the same draws of new chips and new inputs, and the last design goes through other solvers.
+them, and one search goes on by gradient where the random one has ended. All are judged by the same draws of new chips
+and new inputs, and a last design goes through other solvers.
 """
 
 import contextlib
@@ -33,6 +34,7 @@ from learning.experiments.x5_network import WEIGHTS, Network, Task, nominal
 from neurojax.errors import DataError
 
 BEFORE = "weights only"
+BOTH = "random, then gradient"
 SMALLER = (2.0, 4.0)
 """By which factors lengths and capacitors are made smaller by hand."""
 JUDGED = 40
@@ -107,7 +109,7 @@ class Report:
         """Accuracy over energy of a decision, all methods and seeds, on `ax`."""
         ax = ax or plt.subplots(figsize=(6.5, 4), layout="constrained")[1]
         for k, (method, found) in enumerate(self.points.items()):
-            mark = "o" if method.startswith("gradient") else "s" if method == BEFORE else "x"
+            mark = "o" if "gradient" in method else "s" if method == BEFORE else "x"
             ax.semilogx(found[:, 1], 100 * (1 - found[:, 0]), mark, color=f"C{k}", alpha=0.7, label=method)
         ax.set(xlabel="energy of a decision (pJ)", ylabel="right answers (%)", title="X5: delays of two pulses")
         ax.legend(fontsize=7)
@@ -191,6 +193,7 @@ class _Plan:
         for name in ("random search", "(1+1)-ES", "CMA-ES"):
             found[name] = self.done(s, name, lambda n=name: self.rival(n, start, budget, key, s))
         found["gradient"] = main
+        found[BOTH] = self.done(s, BOTH, lambda: self.afterwards(found["random search"][0], key, s))
         for price in self.costs:
             if price != self.task.price:
                 other = dataclasses.replace(self.task, price=price)
@@ -236,6 +239,14 @@ class _Plan:
         how = self.how(f"gradient at {task.price:g}", s)
         found = codesign.optimise(task.objective, task.design(start), ratio=self.ratio, **how, key=key)
         return self.trial(found.tree, found, s)
+
+    def afterwards(self, trial: Trial, key: Array, s: int) -> Trial:
+        """Half as many steps of a third of the rate from where another trial has ended; evaluations of both."""
+        how = self.how(BOTH, s) | dict(steps=max(self.steps // 2, 1), learning_rate=self.rate / 3)
+        design = self.task.design(self.network(trial))
+        found = codesign.optimise(self.task.objective, design, ratio=self.ratio, **how, key=key)
+        own = self.trial(found.tree, found, s)
+        return dataclasses.replace(own, evaluations=own.evaluations + trial.evaluations)
 
     def rival(self, name: str, start: Network, budget: float, key: Array, s: int) -> Trial:
         """A search without a gradient, by as many evaluations."""

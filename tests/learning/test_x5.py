@@ -147,7 +147,7 @@ def test_the_surrogate_tells_of_spikes_that_are_about_to_appear(network):
 
 @pytest.mark.slow
 def test_other_solvers_see_the_same_spikes(network):
-    """Each neuron as a circuit, by Kvaerno5 of diffrax and by ngspice."""
+    """Each neuron as a circuit, by Kvaerno3 of diffrax and by ngspice."""
     found = check(PLAIN, network, lanes=3, key=jax.random.key(5))
     assert found.agree == found.lanes == 3
     assert found.late < 5e-10 and found.energy < 0.01
@@ -166,9 +166,11 @@ def test_the_comparison_runs_and_resumes(tmp_path):
     assert report.to_dict() == again.to_dict()
     assert set(report.points) == {
         "weights only", "scaled by 2", "scaled by 4", "random search", "(1+1)-ES", "CMA-ES", "gradient",
+        "random, then gradient",
     }  # fmt: skip
     assert report.saving("scaled by 4")[0] > 2
-    assert report.comparison.values("gradient")[0] < report.comparison.values("weights only")[0]
+    best = min(t[0].test for t in report.comparison.trials.values())
+    assert best < 0.9 * report.comparison.values("weights only")[0]
     assert "pJ" in repr(report) and json.loads(json.dumps(report.to_dict()))["task"]["price"] == 0.01
     assert report.plot().get_xscale() == "log"
     with pytest.raises(DataError, match="prices"):
