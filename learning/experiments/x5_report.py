@@ -247,7 +247,7 @@ class _Plan:
 
     def afterwards(self, trial: Trial, key: Array, s: int) -> Trial:
         """Half as many steps of a third of the rate from where another trial has ended; evaluations of both."""
-        how = self.how(BOTH, s) | dict(steps=max(self.steps // 2, 1), learning_rate=self.rate / 3)
+        how: dict[str, Any] = self.how(BOTH, s) | dict(steps=max(self.steps // 2, 1), learning_rate=self.rate / 3)
         design = self.task.design(self.network(trial))
         found = codesign.optimise(self.task.objective, design, ratio=self.ratio, **how, key=key)
         own = self.trial(found.tree, found, s)
