@@ -11,6 +11,7 @@ from learning.codesign.compare import Setting as Setting
 from learning.codesign.compare import compare as compare
 from learning.codesign.comparison import Comparison as Comparison
 from learning.codesign.comparison import Trial as Trial
+from learning.codesign.comparison import as_text as as_text
 from learning.codesign.comparison import write_json as write_json
 from learning.codesign.design import Design as Design
 from learning.codesign.design import Variable as Variable

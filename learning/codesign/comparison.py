@@ -105,10 +105,7 @@ class Comparison:
         return [f"{m}: in {n} steps something was not finite." for m, n in steps.items() if n]
 
     def __repr__(self) -> str:
-        console = Console(width=140, no_color=True, force_terminal=False)
-        with console.capture() as caught:
-            console.print(self)
-        return caught.get()
+        return as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what is not finite is None."""
@@ -145,6 +142,14 @@ class Comparison:
         ax.set_ylabel("best validation so far")
         ax.legend()
         return ax
+
+
+def as_text(thing: Any) -> str:
+    """What rich prints of a `thing`, in lines of up to 140 characters, without colours."""
+    console = Console(width=140, no_color=True, force_terminal=False)
+    with console.capture() as caught:
+        console.print(thing)
+    return caught.get()
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> Path:

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
 from matplotlib.axes import Axes
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
@@ -122,10 +122,7 @@ class Report:
         return Group(*self.studies.values(), self._constants())
 
     def __repr__(self) -> str:
-        console = Console(width=140, no_color=True, force_terminal=False)
-        with console.capture() as caught:
-            console.print(self)
-        return caught.get()
+        return codesign.as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

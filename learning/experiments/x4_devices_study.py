@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
 from matplotlib.axes import Axes
-from rich.console import Console, Group
+from rich.console import Group
 
 import neurojax as nj
+from learning import codesign
 from learning.codesign import Comparison, Trial
 from learning.experiments.x4_chain import Chain, brightened, hand_law
 from learning.experiments.x4_devices import (
@@ -74,10 +75,7 @@ class Devices:
         return Group(self.comparison, self.told())
 
     def __repr__(self) -> str:
-        console = Console(width=140, no_color=True, force_terminal=False)
-        with console.capture() as caught:
-            console.print(self)
-        return caught.get()
+        return codesign.as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 from jaxtyping import Array
 from matplotlib.axes import Axes
-from rich.console import Console, Group
+from rich.console import Group
 
+from learning import codesign
 from learning.codesign import Comparison, Design, Trial
 from learning.experiments import x4_devices_study, x4_digits_study
 from learning.experiments.x4_chain import Chain, brightened, hand_law, horizon_loss, lifetime_loss
@@ -59,10 +60,7 @@ class Report:
         return Group(*self.comparisons.values(), *self.by_states(), *rows, *others)
 
     def __repr__(self) -> str:
-        console = Console(width=140, no_color=True, force_terminal=False)
-        with console.capture() as caught:
-            console.print(self)
-        return caught.get()
+        return codesign.as_text(self)
 
     def by_states(self) -> list[str]:
         """What further states bring: the best lifetime, or mean SNR, of all methods by the number of states."""

@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 from matplotlib.axes import Axes
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
@@ -97,10 +97,7 @@ class Report:
         return Group(self.comparison.__rich__(), table)
 
     def __repr__(self) -> str:
-        console = Console(width=140, no_color=True, force_terminal=False)
-        with console.capture() as caught:
-            console.print(self)
-        return caught.get()
+        return codesign.as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
