@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 import scipy.linalg
 
 from learning.continual import accuracies, elastic, fisher, learn, log_likelihood, perceptron
@@ -124,7 +125,7 @@ def test_row_d17():
     assert (found[30.0].mean(axis=1) > found[0.0].mean(axis=1) + 0.1).all()
 
 
-@pytest.mark.slow
+@rarely
 def test_the_table_of_digits(tmp_path):
     """A small one: every method is there, judged by the same unseen draws, and a run that was done is read."""
     how = dict(

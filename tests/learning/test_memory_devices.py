@@ -89,7 +89,7 @@ def test_small_kicks_see_a_linear_chain():
     assert np.abs(large - 1).max() > 2e-2
 
 
-@pytest.mark.slow
+@rarely
 def test_another_solver_and_the_gradient():
     circuit = device_chain(PAIR)
     assert x4_devices_study.resolve(circuit) < 1e-5
