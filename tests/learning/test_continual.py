@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import rarely
 import scipy.linalg
+from established import rarely
 
 from learning.continual import accuracies, elastic, fisher, learn, log_likelihood, perceptron
 from learning.experiments import x4_digits_study
