@@ -30,9 +30,10 @@ class Check:
     """The differences that were found.
 
     Attributes:
-        lanes: neurons that were compared. agree: in how many of them all solvers see as many spikes.
-        late: largest difference of the first spike (s) of ours from diffrax's. energy: largest relative difference of
-            the energy out of the sources. late_spice: largest difference of the times at which V falls through 3/4 of
+        lanes: neurons that were compared. agree: in how many of them all solvers see as many spikes. through: how many
+            diffrax got through; the solver of circuits stands for it in the others.
+        late: largest difference of the first spike (s) of ours from theirs. energy: largest relative difference of the
+            energy out of the sources. late_spice: largest difference of the times at which V falls through 3/4 of
             the threshold (s), energy_spice: of energies, ngspice from theirs; nan without ngspice.
     """
 

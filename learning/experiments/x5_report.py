@@ -160,7 +160,9 @@ def run(
     points = {name: np.asarray([one[name][1] for one in found]) for name in found[0]}
     judged = {n: t for n, t in trials.items() if not n.startswith("gradient at")}
     title = f"X5 at {task.price:g} per pJ, {classes} delays {apart * 1e9:g} ns apart, {rough * 1e9:g} nm rough"
-    comparison = Comparison(title, "error and price", plan.ratio, judged, (WHY,))
+    comparison = Comparison(title, "error and price", plan.ratio, judged)
+    if not comparison.verdict().startswith("The gradient wins"):
+        comparison = dataclasses.replace(comparison, notes=(WHY,))
     first = {name: plan.network(t[0]) for name, t in trials.items()}
     return Report(task, comparison, points, first, check(task, first[BOTH], key=jax.random.key(seeds)))
 
