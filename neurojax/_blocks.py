@@ -13,12 +13,18 @@ from jaxtyping import Array
 
 BLOCK = 64
 """Lanes of a block at most."""
+WIDTH = 16
+"""Blocks are of a multiple of so many lanes: what is left of a row is done lane by lane, half as fast in all."""
 
 
 def blocks(lanes: int, most: int | None = None) -> tuple[int, int]:
     """How many blocks, and of how many lanes each, at most BLOCK; the last may have room for a few more."""
-    count = 1 if jax.default_backend() != "cpu" else max(1, -(-lanes // (most or BLOCK)))
-    return count, -(-lanes // count)
+    most = most or BLOCK
+    count = 1 if jax.default_backend() != "cpu" else max(1, -(-lanes // most))
+    size = -(-lanes // count)
+    if count > 1:
+        size = min(most, -(-size // WIDTH) * WIDTH)
+    return -(-lanes // size), size
 
 
 def over_blocks(

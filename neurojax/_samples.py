@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from neurojax._drive import Drive, pick
 from neurojax._rodas import STAGES, Step, interpolate
+from neurojax.waveform import rank
 
 REJECTED, ACCEPTED, ENDED, START = 0, 1, 2, 3
 """What became of a row: nothing, a step, a step that ended its segment, a look at the slopes (first, after a jump)."""
@@ -59,10 +60,10 @@ def samples(drive: Drive) -> Samples:
         return jax.vmap(lambda t, ts: samples(Drive(t, drive.v, ts)))(drive.t, drive.ts)
     t, ts = drive.t, drive.ts
     last = t.shape[0] - 2
-    k = jnp.clip(jnp.searchsorted(t, ts, side="left").astype(jnp.int32) - 1, 0, last)
+    k = jnp.clip(rank(t, ts, "left").astype(jnp.int32) - 1, 0, last)
     tau = ts - t[k]
     slack = 4 * jnp.finfo(t.dtype).eps * (t[k + 1] - t[k])
-    first = jnp.searchsorted(k, jnp.arange(last + 2, dtype=jnp.int32), side="left").astype(jnp.int32)
+    first = rank(k, jnp.arange(last + 2, dtype=jnp.int32), "left").astype(jnp.int32)
     density = jnp.diff(first).astype(t.dtype) / jnp.where(t[1:] > t[:-1], t[1:] - t[:-1], jnp.ones_like(t[1:]))
     return Samples(tau, lax.stop_gradient(tau - slack), first, lax.stop_gradient(density))
 

@@ -238,7 +238,7 @@ def sample_times(waveform: Waveform, ts: Any) -> Array:
             f"sample times run from {host[0]:g} to {host[-1]:g} s, but the waveform from {first:g} to {last:g} s. "
             "Extend it with waveform.then(rest(...)), or check the unit of the times."
         )
-    return jnp.clip(times, first, last)
+    return times if first <= host[0] and host[-1] <= last else jnp.asarray(np.clip(host, first, last))
 
 
 def _path_grid(device, waveform, times, env, dt) -> langevin.Grid:

@@ -17,6 +17,9 @@ from jaxtyping import Array, Float
 
 from neurojax.errors import DataError
 
+FEW = 128
+"""Numbers among which a place is found by counting; of many places its square, all together."""
+
 
 class Waveform(eqx.Module):
     """A continuous or jumping piecewise-linear voltage.
@@ -90,13 +93,19 @@ class Waveform(eqx.Module):
 
 def interpolate(t: Array, v: Array, at: Array) -> tuple[Array, Array]:
     """Value and right-hand slope at `at` of the line through the knots (t, v)."""
-    k = jnp.clip(jnp.searchsorted(t, at, side="right") - 1, 0, t.shape[0] - 2)
+    k = jnp.clip(rank(t, at, "right") - 1, 0, t.shape[0] - 2)
     width = t[k + 1] - t[k]
     flat = width <= 0
     slope = jnp.where(flat, jnp.zeros_like(v[k]), (v[k + 1] - v[k]) / jnp.where(flat, jnp.ones_like(width), width))
     outside = (at < t[0]) | (at >= t[-1])
     value = v[k] + slope * (jnp.clip(at, t[0], t[-1]) - t[k])
     return jnp.where(at >= t[-1], v[-1], value), jnp.where(outside, jnp.zeros_like(slope), slope)
+
+
+def rank(t: Array, at: Array, side: str) -> Array:
+    """`jnp.searchsorted`; among a few by counting, which is no loop to compile and none to run."""
+    few = t.shape[0] * at.size <= FEW**2 and (at.ndim > 0 or t.shape[0] <= FEW)
+    return jnp.searchsorted(t, at, side=side, method="compare_all" if few else "scan")
 
 
 def _check(t: Array, v: Array) -> None:
