@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax._drive import Segment, Track, over_ports, pick, pieces, segment_at
+from neurojax._keep import kept
 from neurojax._rodas import (
     Slopes,
     Step,
@@ -133,7 +134,7 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     over = jnp.where(starting[None], jnp.zeros_like(over), over + outside)
     error = lax.stop_gradient(jnp.max((jnp.abs(step.error) + over) / allowed, axis=0))
     finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
-    error = jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)
+    error, growth = held(jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)), held(growth)
     fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
     first = _first_sample(place.at, lanes, segment, h)
     between = jnp.max(curve_error(y, step, h[None] * found.rate) / allowed, axis=0)
@@ -142,7 +143,7 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
         between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
     cut = fine & (between > 1) & (first < 1 - 1e-4) if given is None else jnp.isinf(given)
     cut = lax.stop_gradient(cut)
-    accepted = fine & ~cut if given is None else active & (given > 0)
+    accepted = settled(fine & ~cut, h.dtype) if given is None else active & (given > 0)
     move = Move(segment, h, end, accepted, step)
     following = _after(place, lanes, move, active, error, growth, finite, how)
     if given is not None:
@@ -155,6 +156,11 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     kept = accepted | (active & starting)
     known = jax.tree.map(lambda a, b: jnp.where(kept, a, b), found, lanes.slopes)
     return following._replace(slopes=known), move, note
+
+
+def settled(decision: Array, dtype: Any) -> Array:
+    """What is decided from much and asked for in many places, as a number that is `held`."""
+    return held(decision.astype(dtype)) > 0.5
 
 
 def _first_sample(at: Samples, lanes: Lanes, segment: Segment, h: Array) -> Array:
@@ -202,7 +208,7 @@ def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Sl
             return Slopes(*map(held, rows(bare, member)(y, v)))
         return slopes(lambda y, v: equations.rate(member, y, v), y, v, by_rows(how, y.shape[0]))
 
-    return over_lanes(each, (axes, -1, 0), -1, how.unroll)
+    return kept(over_lanes(each, (axes, -1, 0), -1, how.unroll))
 
 
 def by_rows(how: Control, states: int) -> bool:

@@ -12,6 +12,7 @@ from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.implicit import solve_increasing
 from physics.kinetics import arrhenius, thermal_voltage
 from physics.quantity import Param, quantity, state_variable
+from physics.smooth import at_least_zero
 
 Real = Float[Array, "..."]
 Film = Float[Array, "cells"]
@@ -140,7 +141,7 @@ class EcramChannel(AbstractDevice):
         low, high = local(self.x_lo), local(self.x_hi)
         g = self.g_min + (self.g_max - self.g_min) * (jnp.sum(self.shares() * local(film)) - low) / (high - low)
         # A thousandth of g_min rounds the conductance of a film emptied far below x_lo.
-        return 0.5 * (g + jnp.sqrt(g * g + (1e-3 * self.g_min) ** 2))
+        return at_least_zero(g, 1e-3 * self.g_min)
 
     def surface(self, first: Real, gate: Real, env: Environment) -> Real:
         """x_s at the electrolyte, of the first slice and the gate current (A)."""

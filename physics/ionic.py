@@ -12,7 +12,7 @@ from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.implicit import solve_increasing
 from physics.kinetics import arrhenius, thermal_voltage
 from physics.quantity import Param, quantity, state_variable
-from physics.smooth import limexp
+from physics.smooth import at_least_zero, limexp
 
 Real = Float[Array, "..."]
 SURFACE = 3 / (3 + jnp.pi**2)
@@ -111,7 +111,7 @@ class Ecram(AbstractDevice):
         low, high = local(self.x_lo), local(self.x_hi)
         g = self.g_min + (self.g_max - self.g_min) * (mean - low) / (high - low)
         # A thousandth of g_min rounds the conductance of a film emptied far below x_lo.
-        return 0.5 * (g + jnp.sqrt(g * g + (1e-3 * self.g_min) ** 2))
+        return at_least_zero(g, 1e-3 * self.g_min)
 
     def gate_current(self, surface: Real, v_gate: Real, env: Environment) -> Real:
         """Current into the gate (A) at a gate voltage: the root of w + R_el A j(w) = V_G + U0."""

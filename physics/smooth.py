@@ -41,6 +41,17 @@ def smooth_max(a: Real | float, b: Real | float, width: Real | float) -> Real:
     return b + softplus(jnp.asarray(a - b), width)
 
 
+def at_least_zero(x: Real, width: Real | float) -> Real:
+    """(x + sqrt(x^2 + width^2))/2: max(x, 0) rounded over `width`, positive to the last digit for every x.
+
+    Below zero as width^2/4 over the other root, as the sum would cancel.
+    """
+    below = x < 0
+    size = jnp.where(below, -x, x)
+    root = 0.5 * (size + jnp.sqrt(size * size + width * width))
+    return jnp.where(below, 0.25 * width * width / root, root)
+
+
 def smooth_min(a: Real | float, b: Real | float, width: Real | float) -> Real:
     """min(a, b) rounded over `width`."""
     return b - softplus(jnp.asarray(b - a), width)

@@ -238,3 +238,23 @@ def test_read_is_decoupled_and_arrhenius_speeds_up():
     warm = Environment(temperature=array(330.0))
     ratio = CELL.exchange_current_density(array(0.22), warm) / CELL.exchange_current_density(array(0.22), ENV)
     assert float(ratio) == pytest.approx(np.exp(0.45 / 8.617333262e-5 * (1 / 298.15 - 1 / 330)), rel=1e-6)
+
+
+def test_an_emptied_film_keeps_a_conductance_with_a_slope():
+    """Far below x_lo, G = delta^2/(4 |g|): as large as a root of g^2 + delta^2 less g, which is rounding in doubles."""
+    cell = Ecram(g_min=array(1.5e-9), g_max=array(1e-3), x_lo=array(0.13), x_hi=array(0.78))
+
+    def conductance(x):
+        return cell.channel_conductance(film(x))
+
+    for x in (0.0694, 0.13 - 1e-7, 0.13, 0.2):
+        x = array(x)
+        g = cell.g_min + (cell.g_max - cell.g_min) * (x - cell.x_lo) / (cell.x_hi - cell.x_lo)
+        width = np.longdouble(1e-3 * 1.5e-9)
+        exact = (np.longdouble(float(g)) + np.sqrt(np.longdouble(float(g)) ** 2 + width**2)) / 2
+        if g < -1e3 * float(width):
+            exact = width**2 / 4 / -np.longdouble(float(g))
+        assert float(conductance(x)) == pytest.approx(float(exact), rel=1e-5)
+        slope = (float(conductance(x + 1e-6)) - float(conductance(x - 1e-6))) / 2e-6
+        if abs(float(x) - 0.13) > 1e-3:
+            assert float(jax.grad(conductance)(x)) == pytest.approx(slope, rel=1e-4)
