@@ -21,9 +21,9 @@ def blocks(lanes: int, most: int | None = None) -> tuple[int, int]:
     """How many blocks, and of how many lanes each, at most BLOCK; the last may have room for a few more."""
     most = most or BLOCK
     count = 1 if jax.default_backend() != "cpu" else max(1, -(-lanes // most))
-    size = -(-lanes // count)
-    if count > 1:
-        size = min(most, -(-size // WIDTH) * WIDTH)
+    if count == 1:
+        return 1, lanes
+    size = min(most, -(-lanes // (count * WIDTH)) * WIDTH)
     return -(-lanes // size), size
 
 

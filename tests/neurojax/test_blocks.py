@@ -61,9 +61,9 @@ def test_only_what_has_lanes_is_cut():
     inputs = {"each": jnp.arange(130.0), "all": jnp.arange(3.0)}
 
     def run(count, block, number):
-        assert block["each"].shape == (44,) and block["all"].shape == (3,)
+        assert block["each"].shape == (48,) and block["all"].shape == (3,)
         return count + 1, block["each"] + 1000.0 * number.astype(float)
 
     count, out = _blocks.over_blocks(run, jnp.zeros((), jnp.int32), inputs, {"each": 0, "all": None}, 130)
     assert int(count) == 3
-    np.testing.assert_array_equal(out, np.arange(130) + 1000 * (np.arange(130) // 44))
+    np.testing.assert_array_equal(out, np.arange(130) + 1000 * (np.arange(130) // 48))
