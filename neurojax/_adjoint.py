@@ -99,7 +99,7 @@ def _integrate(equations, members, axes, drive: Drive, y0, rtol, atol, how: Cont
     @jax.custom_vjp
     def whole(inputs):
         members, drive, y0, rtol, atol = inputs
-        return stiff.integrate(equations, members, axes, drive, y0, rtol, atol, how)
+        return stiff.integrate(equations, members, axes, drive, y0, rtol, atol, how, moving=False)
 
     whole.defvjp(forward, backward, symbolic_zeros=True)
     return whole((members, drive, y0, rtol, atol))

@@ -10,12 +10,14 @@ with compensation, so that picoseconds in a sweep of seconds survive float32 too
 states at the samples and `_adjoint.py` the gradient of the whole run. `simulate.py` is the friendly way in.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int
 
 from neurojax._blocks import blocks, over_blocks
@@ -70,23 +72,25 @@ def integrate(
     rtol: Array,
     atol: Array,
     how: Control,
+    moving: bool = True,
 ) -> Solution:
     """Integrate all lanes from the first knot to the last. Differentiable forwards.
 
     Args:
         equations: of one lane; must not close over traced values. members: their first argument for all lanes.
         axes: tree prefix of `members`, 0 where a leaf has a leading lane axis and None where it is shared.
+        moving: whether it will be differentiated, which is then traced sooner.
         drive: waveform and samples. y0: initial states. rtol, atol: of the local error of a step.
     """
-    return run(equations, members, axes, drive, y0, rtol, atol, how)[0]
+    return run(equations, members, axes, drive, y0, rtol, atol, how, moving=moving)[0]
 
 
-def run(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control, booked: bool = False):
-    """`integrate`, which also keeps what the adjoint needs; block by block, see `_blocks.py`."""
+def run(equations, members, axes, drive: Drive, y0, rtol, atol, how: Control, booked=False, moving=False):
+    """`integrate`, which also keeps what the adjoint needs (`booked`); block by block, see `_blocks.py`."""
 
     def part(book, given, block):
         members, drive, start = given
-        return _run(equations, members, axes, drive, start.T, rtol, atol, how, book, block)
+        return _run(equations, members, axes, drive, start.T, rtol, atol, how, book, block, moving)
 
     lanes, own = y0.shape[1], 0 if drive.t.ndim > 1 else None
     book = _blank_book(drive, y0, how) if booked else None
@@ -105,7 +109,7 @@ def _blank_book(drive: Drive, y0: Array, how: Control) -> Book:
     return Book(jax.tree.map(whole(), page), none, none, *jax.tree.map(whole(pages), (lanes, page.ahead)))
 
 
-def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Book | None, block: Array):
+def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Book | None, block: Array, moving: bool):
     """One block: the book, and `Solution`."""
     place, lanes = Place(track(drive), samples(drive)), begin(drive, y0)
     out = jnp.full((drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
@@ -122,14 +126,52 @@ def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Bo
             kept = jax.tree.map(lambda a, b: _put(a, b, block, number), kept, (before, page.ahead))
         return lanes, collect(place.at, page, count, out), page, count, kept, number + 1
 
-    none = jnp.zeros((), jnp.int32)
-    carry = (lanes, out, blank(how.rows, y0, kept is not None), none, kept, none)
+    none, page = jnp.zeros((), jnp.int32), blank(how.rows, y0, kept is not None)
+    if moving:
+        lanes, out, page = _moving(lanes, out, page, (members, drive, y0))
+    carry = (lanes, out, page, none, kept, none)
     lanes, out, page, count, kept, number = lax.while_loop(unfinished, turn, carry)
     if book is not None and kept is not None:
         put = lambda a, b: jax.tree.map(lambda a, b: _put(a, b, block), a, b)  # noqa: E731
         last = put(book.page, page), put(book.count, count), put(book.last, number - 1)
         book = Book(*last, *kept)
     return book, Solution(jnp.moveaxis(out, 2, 0), lanes.tried, lanes.code)
+
+
+def _moving(lanes: Lanes, out: Array, page: Page, inputs: Any) -> tuple[Lanes, Array, Page]:
+    """The same, but what will depend on the inputs in the loop has a derivative to them, of zero, from the beginning.
+
+    JAX finds out what moves in a loop by differentiating and mapping it again until nothing is added.
+    """
+    some = lanes.tau, lanes.y, lanes.slopes, out, page.y, page.more
+    floats = [a for a in jax.tree.leaves(inputs) if jnp.issubdtype(a.dtype, jnp.floating)]
+    tau, y, slopes, out, *of_page = _tied(some, floats)
+    return lanes._replace(tau=tau, y=y, slopes=slopes), out, page._replace(y=of_page[0], more=of_page[1])
+
+
+@jax.custom_jvp
+def _tied(some: Any, inputs: list[Array]) -> Any:
+    """`some`, unchanged; its derivative is one of `inputs`, too."""
+    del inputs
+    return some
+
+
+def _tie(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    along, inputs = jax.tree.leaves(tangents[0], is_leaf=_still), jax.tree.leaves(tangents[1], is_leaf=_still)
+    # Not zeros of their own, which vmap would take for the same in all directions.
+    first = [lax.slice(t.reshape(-1), (0,), (1,)) for t in inputs if not _still(t)]
+    none = [lax.select(jnp.zeros(1, bool), t, jnp.zeros_like(t)) for t in first]
+    values, structure = jax.tree.flatten(primals[0])
+    moved = [functools.reduce(jnp.add, none, jnp.zeros_like(a) if _still(t) else t)
+             for a, t in zip(values, along, strict=True)]  # fmt: skip
+    return primals[0], jax.tree.unflatten(structure, moved)
+
+
+_tied.defjvp(_tie, symbolic_zeros=True)
+
+
+def _still(tangent: Any) -> bool:
+    return isinstance(tangent, SymbolicZero)
 
 
 def _put(whole: Array, part: Array, *at: Array) -> Array:
