@@ -159,11 +159,11 @@ def _tied(some: Any, inputs: list[Array]) -> Any:
 def _tie(primals: Any, tangents: Any) -> tuple[Any, Any]:
     along, inputs = jax.tree.leaves(tangents[0], is_leaf=_still), jax.tree.leaves(tangents[1], is_leaf=_still)
     # Not zeros of their own, which vmap would take for the same in all directions.
-    first = [lax.slice(t.reshape(-1), (0,), (1,)) for t in inputs if not _still(t)]
-    none = [lax.select(jnp.zeros(1, bool), t, jnp.zeros_like(t)) for t in first]
+    first = [t.reshape(-1)[:1] for t in inputs if not _still(t)]
+    none = functools.reduce(jnp.add, [lax.select(jnp.zeros(1, bool), t, jnp.zeros_like(t)) for t in first])
     values, structure = jax.tree.flatten(primals[0])
-    moved = [functools.reduce(jnp.add, none, jnp.zeros_like(a) if _still(t) else t)
-             for a, t in zip(values, along, strict=True)]  # fmt: skip
+    moved = [jnp.zeros_like(a) if _still(t) else t for a, t in zip(values, along, strict=True)]
+    moved = [t + none.reshape((1,) * t.ndim) for t in moved]
     return primals[0], jax.tree.unflatten(structure, moved)
 
 
