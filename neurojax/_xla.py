@@ -11,15 +11,14 @@ third of the time of compilation, and the same speed. XLA ends the process where
 is only given to versions of jaxlib that have been seen to know it.
 
 Nothing else about a program changes but the rounding of its last digits, and loops that multiply matrices, scatter or
-call libraries stay as they are. What XLA_FLAGS says already about one of the two is left alone, so
-`XLA_FLAGS="--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024 --xla_cpu_use_fusion_emitters=true"`
-has everything as it was. XLA reads its flags once, when it first computes something: after that an import of neurojax
-changes nothing.
+call libraries stay as they are. What XLA_FLAGS says already about one of the two is left alone: with 1024 bytes for the
+first (`OPTION`) and true for the second all is as it was. XLA reads its flags once, when it first computes something:
+after that an import of neurojax changes nothing.
 """
 
 import os
 
-import jaxlib
+from jaxlib.version import __version__ as VERSION
 
 FLAG = "--xla_backend_extra_options"
 OPTION = "xla_cpu_small_while_loop_byte_threshold"
@@ -34,6 +33,6 @@ def loops_in_one_piece() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if FLAG not in flags:
         flags = f"{flags} {FLAG}={OPTION}={BYTES}"
-    if EMITTERS not in flags and tuple(map(int, jaxlib.__version__.split(".")[:2])) in KNOWN:
+    if EMITTERS not in flags and tuple(map(int, VERSION.split(".")[:2])) in KNOWN:
         flags = f"{flags} {EMITTERS}=false"
     os.environ["XLA_FLAGS"] = flags.strip()
