@@ -40,7 +40,7 @@ from neurojax.residual import (
     residuals_and_jacobian,
     simulations,
 )
-from neurojax.search import plan, search
+from neurojax.search import plan, search, together
 from neurojax.simulate import MAX_STEPS, tolerances
 from neurojax.trace import Trace
 from physics.device import AbstractDevice, Environment
@@ -186,8 +186,7 @@ def fit(
         solver=solver,
     )  # fmt: skip
     how = plan(n_starts, use_current, screen, generations, windows, max_iterations, key)
-    # Two batches a core: few wait for the slowest of their batch, or are simulated when their search has ended.
-    problem = dataclasses.replace(problem, batch=max(1, -(-n_starts // (2 * cores()))))
+    problem = dataclasses.replace(problem, batch=together(n_starts, len(problem.data.index)))
     fitted = problem.fitted_part()
     began, total = time.perf_counter(), generations + max_iterations * len(how.stages)
     with after_a_while(f"fitting {type(device).__name__}: compiling", total=total, enabled=progress) as update:

@@ -20,7 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax import evolve, levenberg
+from neurojax._chunks import cores
 from neurojax.errors import FitError
+from neurojax.stiff import MANY_LANES
 
 if TYPE_CHECKING:
     from neurojax.fit import Problem
@@ -101,6 +103,15 @@ def search(
             "Narrow the bounds (bounds={...}), raise max_steps, or add a series resistance."
         )
     return state, compile_time
+
+
+def together(n_starts: int, simulations: int) -> int:
+    """How many starts are one call: two calls a core, so that few wait for the slowest, or for one that has ended.
+
+    But one start a call where so few lanes cost as much each as one alone, and compile faster.
+    """
+    part = max(1, -(-n_starts // (2 * cores())))
+    return part if jax.default_backend() != "cpu" or part * simulations >= MANY_LANES else 1
 
 
 def _compile_ahead(problem: "Problem", weights: np.ndarray) -> Callable[[], None]:
