@@ -33,8 +33,10 @@ class Netlist:
     sources: dict[str, str]
 
 
-def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Environment | None = None) -> Netlist:
-    """The netlist of one circuit, in its ambient (300 K).
+def netlist(
+    circuit: Circuit, v0: Mapping[str, float] | None = None, env: Environment | None = None, begin: float = 0.0
+) -> Netlist:
+    """The netlist of one circuit, in its ambient (300 K); sources are what they are `begin` later (s).
 
     Raises:
         DataError: a population. UnsupportedError: a device that loops on traced values.
@@ -52,7 +54,7 @@ def netlist(circuit: Circuit, v0: Mapping[str, float] | None = None, env: Enviro
         ends, called = " ".join(nodes[n] for n in at), own.new(name)
         if name in circuit.sources:
             letter = "I" if isinstance(circuit.sources[name], CurrentSource) else "V"
-            lines.append(f"{letter}{called} {ends} {_wave(circuit.sources[name])}")
+            lines.append(f"{letter}{called} {ends} {_wave(circuit.sources[name], begin)}")
             sources[name] = f"{letter}{called}".lower()
             continue
         device: Any = circuit.parts[name]
@@ -78,11 +80,11 @@ def _cell(cells: dict[Any, Written], device: Any, env: Environment | None) -> Wr
     return cells[key]
 
 
-def _wave(source: Any) -> str:
+def _wave(source: Any, begin: float) -> str:
     source = source.of if isinstance(source, CurrentSource) else source
     if isinstance(source, DC):
         return f"DC {float(source.value)!r}"
-    t, v = ramped(np.asarray(source.t)), np.asarray(source.v, float)
+    t, v = ramped(np.asarray(source.t)) - begin, np.asarray(source.v, float)
     corners = [f"{float(a)!r} {float(b)!r}" for a, b in zip(t, v, strict=True)]
     rows = [" ".join(corners[k : k + 4]) for k in range(0, len(corners), 4)]
     return "PWL(" + "\n+ ".join(rows) + ")"
@@ -96,19 +98,24 @@ def to_spice(
     v0: Any = None,
     env: Environment | None = None,
 ) -> str:
-    """A file that ngspice runs: the netlist and a transient analysis over `duration` (s)."""
-    end = _end(circuit, duration)
-    made = netlist(circuit, v0, env)
+    """A file that ngspice runs: the netlist and a transient analysis up to `duration` (s).
+
+    There time begins at zero; where a source begins before, all of it is later by that much, as the file says.
+    """
+    begin, end = _span(circuit, duration)
+    made, length = netlist(circuit, v0, env, begin), end - begin
     head = f"* {len(circuit.parts)} devices at the nodes {', '.join(circuit.nodes)}, by neurojax\n"
-    text = f"{head}{made.text}.tran {1e-3 * end:g} {end!r} 0 {1e-3 * end:g}\n.end\n"
+    head += f"* all times are later by {-begin!r} s\n" if begin else ""
+    text = f"{head}{made.text}.tran {1e-3 * length:g} {length!r} 0 {1e-3 * length:g}\n.end\n"
     if path is not None:
         Path(path).write_text(text, encoding="ascii")
     return text
 
 
-def _end(circuit: Circuit, duration: float | None) -> float:
+def _span(circuit: Circuit, duration: float | None) -> tuple[float, float]:
     waves = [s.of if isinstance(s, CurrentSource) else s for s in circuit.sources.values()]
-    return float(knots([w for w in waves if isinstance(w, Waveform)], duration)[-1])
+    every = knots([w for w in waves if isinstance(w, Waveform)], duration)
+    return float(every[0]), float(every[-1])
 
 
 def through_ngspice(
@@ -126,15 +133,16 @@ def through_ngspice(
     Raises:
         NgspiceError: there is none, or it gave up.
     """
-    end, made = _end(circuit, duration), netlist(circuit, v0, env)
-    step = 1e-3 * end if max_step is None else max_step
+    begin, end = _span(circuit, duration)
+    made, length = netlist(circuit, v0, env, begin), end - begin
+    step = 1e-3 * length if max_step is None else max_step
     wanted = {n: f"v({c.lower()})" for n, c in made.nodes.items() if c != "0"}
     wanted |= {n: f"i({c})" for n, c in made.sources.items() if c.startswith("v")}
     lines = [f".options reltol={reltol:g} vntol={1e-3 * reltol:g} abstol=1e-12 method=gear itl4=100"]
-    lines += [f".save {' '.join(wanted.values())}", f".tran {step:g} {end!r} 0 {step:g}", ".end"]
+    lines += [f".save {' '.join(wanted.values())}", f".tran {step:g} {length!r} 0 {step:g}", ".end"]
     table, said, seconds = spice(f"* by neurojax\n{made.text}" + "\n".join(lines) + "\n", timeout)
     t = table.get("time", np.zeros(0))
-    if t.size == 0 or t[-1] < end * (1 - 1e-6):
-        reached = f"stopped at {t[-1]:g} s" if t.size else "did not start"
+    if t.size == 0 or t[-1] < length * (1 - 1e-6):
+        reached = f"stopped at {t[-1] + begin:g} s" if t.size else "did not start"
         raise NgspiceError(f"ngspice {reached}: {said.strip()[-400:]}")
-    return {"t": t} | {n: table[c] for n, c in wanted.items()}, seconds
+    return {"t": t + begin} | {n: table[c] for n, c in wanted.items()}, seconds

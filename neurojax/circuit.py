@@ -121,6 +121,8 @@ class Circuit(eqx.Module):
         Args:
             duration: s, default the end of the longest waveform. v0: node -> voltage (V) at the start. env: 300 K.
 
+        Times of ngspice begin at zero: where a source begins before, all are later by so much, and the file says so.
+
         Raises:
             DataError: a population. UnsupportedError: a device that loops on traced values.
         """

@@ -249,7 +249,9 @@ def test_a_start_for_which_diffrax_raises_has_failed(trace):
 def test_a_fit_compiles_once(trace):
     """However many starts are still searching, and whether the device is one of the starts."""
     counts = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
-    options = dict(free=("r_on", "r_off", "v_on"), n_starts=5, screen=6, generations=3, max_iterations=4, progress=False)
+    options = dict(
+        free=("r_on", "r_off", "v_on"), n_starts=5, screen=6, generations=3, max_iterations=4, progress=False
+    )
     nj.fit(physics.Vteam(), trace, key=KEY, **options)
     after = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
     assert [b - a for a, b in zip(counts, after, strict=True)] == [1, 1]

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from circuits import CASES
 
+import neurojax as nj
 from neurojax._circuit_spice import through_ngspice
 from physics.device import Environment
+from physics.elements import Capacitor, Resistor
 
 FEW = ("resonator", "diffusive_neuron")
 
@@ -41,3 +43,22 @@ def test_waveforms_and_spikes(name):
         assert len(ours) == len(others) >= 1
         period = np.diff(ours).mean() if len(ours) > 1 else case.duration
         assert np.abs(ours - others).max() < 5e-3 * period
+
+
+@pytest.mark.skipif(shutil.which("ngspice") is None, reason="no ngspice")
+def test_a_source_that_begins_before_zero_is_not_cut():
+    """A step of 1 V at -1 ms through a time constant of 1 ms: at zero the capacitor has 1 - 1/e of it."""
+    before = nj.Waveform(jnp.asarray([-2e-3, -1e-3, -1e-3, 1e-3]), jnp.asarray([0.0, 0.0, 1.0, 1.0]))
+    late = nj.Waveform(jnp.asarray([0.0, 5e-4, 5e-4, 1e-3]), jnp.asarray([0.0, 0.0, 0.5, 0.5]))
+    one = jnp.asarray(1e-6)
+    circuit = nj.Circuit(
+        V1=(before, "in", "gnd"), V2=(late, "top", "in"), R1=(Resistor(jnp.asarray(1e3)), "top", "out"),
+        C1=(Capacitor(one), "out", "gnd"),
+    )  # fmt: skip
+    theirs, _ = through_ngspice(circuit, reltol=1e-6, max_step=2e-6)
+    assert theirs["t"][0] == pytest.approx(-2e-3) and theirs["t"][-1] == pytest.approx(1e-3)
+    record = circuit.transient(ts=np.linspace(-2e-3, 1e-3, 301), rtol=1e-8, atol=1e-10, progress=False)
+    there = np.interp(record.t, theirs["t"], theirs["out"])
+    np.testing.assert_allclose(there, record.v["out"], atol=2e-3)
+    assert np.interp(0.0, theirs["t"], theirs["out"]) == pytest.approx(1 - np.exp(-1), abs=2e-3)
+    assert "all times are later by 0.002 s" in circuit.to_spice()
