@@ -45,7 +45,7 @@ SHIFT, UNIT, NOISE = 2.0, 1e-6, 0.15
 
 
 def rows() -> Iterator[Row]:
-    """All comparisons; about a quarter of an hour on two cores."""
+    """All comparisons; about two minutes on two cores."""
     yield from against_diffrax(sweep(), SEARCH)
     for starts in (1, STARTS):
         yield gong(data_folder(), starts)

@@ -14,7 +14,7 @@ from jaxtyping import Array
 BLOCK = 64
 """Lanes of a block at most."""
 WIDTH = 16
-"""Blocks are of a multiple of so many lanes: what is left of a row is done lane by lane, half as fast in all."""
+"""Blocks are of a multiple of so many lanes: the rest is done lane by lane, and 63 cost half as much again as 64."""
 
 
 def blocks(lanes: int, most: int | None = None) -> tuple[int, int]:
