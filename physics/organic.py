@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity, state_variable
+from physics.smooth import at_least_zero
 
 Real = Float[Array, "..."]
 _RIVNAY = "10.1126/sciadv.1400251, 39 F/cm3"
@@ -99,8 +100,4 @@ class Oect(AbstractDevice):
 
 def _ramp(u: Real, knee: Real) -> Real:
     """u^2/2 for u > 0 and nothing below: the integral of (u + sqrt(u^2 + knee^2))/2."""
-    root = jnp.sqrt(u * u + knee * knee)
-    above = jnp.maximum(u, 0.0) + root
-    # u + root for u < 0, where it is a difference.
-    whole = jnp.where(u > 0, above, knee * (knee / (root + jnp.abs(u))))
-    return 0.25 * (u * whole + knee * knee * jnp.arcsinh(u / knee))
+    return 0.5 * u * at_least_zero(u, knee) + 0.25 * knee * knee * jnp.arcsinh(u / knee)

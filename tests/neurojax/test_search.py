@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurojax import evolve, levenberg
+from neurojax import evolve, levenberg, search, stiff
 
 FREE = np.zeros(2, bool)
 X = np.linspace(-1, 1, 21)
@@ -122,3 +122,15 @@ def test_islands_settle():
         islands = evolve.step(sphere, islands, [0])
     assert evolve.PATIENCE <= islands.generation < 200
     assert islands.best() == pytest.approx(np.full((3, 2), 0.3), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "starts, simulations, cores, expected",
+    [(16, 1, 2, 1), (252, 1, 2, 1), (256, 1, 2, 64), (16, 20, 2, 4), (16, 20, 8, 1), (1, 100, 2, 1)],
+)
+def test_starts_run_together_where_that_pays(monkeypatch, starts, simulations, cores, expected):
+    """Two calls a core of at least MANY_LANES lanes, or one start a call."""
+    monkeypatch.setattr(search, "cores", lambda: cores)
+    monkeypatch.setattr(search.jax, "default_backend", lambda: "cpu")
+    assert search.together(starts, simulations) == expected
+    assert expected == 1 or expected * simulations >= stiff.MANY_LANES

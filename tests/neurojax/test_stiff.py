@@ -310,3 +310,22 @@ def test_stages_of_many_lanes_are_written_out(lanes, loops):
         return stiff.integrate(_lanes.Equations(bent), member, None, drive, y0, RTOL, ATOL, how).y
 
     assert str(jax.make_jaxpr(run)(jnp.zeros((1, lanes)))).count("length=6") == loops
+
+
+def test_what_will_move_in_the_loop_moves_from_the_beginning():
+    """Unchanged, with a derivative of zero to every input, of its own in each direction: else a loop is traced anew."""
+    x = jnp.asarray([2.0, 3.0])
+
+    def tied(x):
+        return stiff._tied((jnp.ones(3), jnp.asarray([[jnp.nan]])), [x])
+
+    def along(direction):
+        return jax.jvp(tied, (x,), (direction,))
+
+    (ones, unknown), moved = jax.vmap(along, out_axes=((None, None), (0, 0)))(jnp.eye(2))
+    np.testing.assert_array_equal(ones, np.ones(3))
+    assert np.isnan(unknown).all()
+    for a, shape in zip(moved, ((2, 3), (2, 1, 1)), strict=True):
+        np.testing.assert_array_equal(a, np.zeros(shape))
+    count = str(jax.make_jaxpr(lambda d: jax.jvp(tied, (x,), (d,))[1])(x)).count("select_n")
+    assert count == 1
