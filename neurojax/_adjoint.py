@@ -5,7 +5,7 @@ by page, the seeds of the samples are spread over the steps (`_samples.spread`),
 applied in reverse; a page that is no longer there is stepped through once more. So the cost is one transposed step
 for each one taken, and one more run for what does not fit a page, of 256 to 1024 steps (of circuits 8192). The memory,
 in numbers a lane: 9 n + 4 for each row of a page, n^2 + 3 n + 9 for each of max_steps/rows beginnings; with one state
-and 2^16 steps 6 600, or 52 kB in float64, and two bytes for each of max_steps, 131 kB. The result is the exact
+and 2^16 steps 6 600, or 52 kB in float64, and a byte for each of max_steps, 66 kB. The result is the exact
 derivative of the discretised solution (step sizes are taken as fixed fractions of their segment).
 
 Of more than KEPT lanes nothing is kept: they are run once more, part by part. So on a CPU the memory is bounded.
@@ -144,9 +144,9 @@ def _zeros(problem: Problem, lanes: int) -> Any:
 
 def _again(problem: Problem, tolerances, book: Book, page: Page, block: Array, number: Array) -> tuple[Page, Array]:
     """A page that was overwritten: the same steps, taken once more from where they began."""
-    lanes, ahead = jax.tree.map(lambda a: a[block, number], (book.lanes, book.ahead))
+    lanes, notes = jax.tree.map(lambda a: a[block, number], (book.lanes, book.notes))
     equations, members, axes, *_ = problem
-    (rtol, atol), place, page = tolerances, Place(problem.table, problem.at), page._replace(ahead=ahead)
+    (rtol, atol), place, page = tolerances, Place(problem.table, problem.at), page._replace(notes=notes)
     _, page, count = stiff.fill(equations, members, axes, place, lanes, page, rtol, atol, problem.how, again=True)
     return page, count
 

@@ -7,14 +7,17 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from neurojax._malloc import keep_memory
+
 out, err = Console(), Console(stderr=True)
 
 
 @contextlib.contextmanager
 def polite() -> Iterator[None]:
-    """Turn the errors we raise on purpose into one line and exit code 1; run in float64."""
+    """Turn the errors we raise on purpose into one line and exit code 1; run in float64, and keep large memory."""
     import jax
 
+    keep_memory()
     jax.config.update("jax_enable_x64", True)
     from neurojax.errors import NeurojaxError
 

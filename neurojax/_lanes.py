@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax._drive import Segment, Track, over_ports, pick, pieces, segment_at
 from neurojax._keep import kept
+from neurojax._notes import GROWN, SHRUNK, SMALLEST, noted, recalled, rounded
 from neurojax._rodas import (
     Slopes,
     Step,
@@ -43,9 +43,6 @@ GROWTH = 0.5
 """ln of the factor by which stiffness is meant to change within a step, see `_rodas.stiffness_growth`."""
 RAMP = 0.25
 """Largest part of a ramp that one step may take; where the voltage is constant there is no such limit."""
-
-BITS, SMALLEST = dict(exponent_bits=8, mantissa_bits=7), float(np.finfo(np.float32).tiny)
-"""Sizes that are tried are numbers of so many bits, and not smaller, so that a note of one is two bytes."""
 
 Rate = Callable[[Any, Array, Array], Array]
 """(member, flat state (n,), voltage) -> flat rate (n,), of one lane."""
@@ -116,7 +113,7 @@ def is_active(lanes: Lanes, table: Track) -> Array:
 def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, atol, how: Control, given=None):
     """One step of every active lane, accepted or not; the first, and that after a jump, only finds the slopes.
 
-    Returns the lanes behind it, what was done, and a note of what was decided (`Page.ahead`).
+    Returns the lanes behind it, what was done, and a note of what was decided (`Page.notes`).
     given: the note from when this step was taken before.
     """
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
@@ -141,14 +138,16 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     if equations.mass is not None:
         # There `rate` is no slope of the state.
         between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
-    cut = fine & (between > 1) & (first < 1 - 1e-4) if given is None else jnp.isinf(given)
-    cut = lax.stop_gradient(cut)
-    accepted = settled(fine & ~cut, h.dtype) if given is None else active & (given > 0)
+    cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
+    accepted = settled(fine & ~cut, h.dtype)
+    if given is not None:
+        accepted, cut, tried = recalled(given, lax.stop_gradient(h), lanes.h)
+        accepted = active & accepted
     move = Move(segment, h, end, accepted, step)
     following = _after(place, lanes, move, active, error, growth, finite, how)
     if given is not None:
-        following = following._replace(h=jnp.where(active & ~starting, jnp.abs(given), lanes.h))
-    note = jnp.where(accepted, following.h, jnp.where(cut, -jnp.inf, -following.h))
+        following = following._replace(h=jnp.where(active & ~starting, tried, lanes.h))
+    note = noted(accepted, cut, following.h, lanes.h)
     # Where the curve within the step is not to be trusted, the next one ends at the first of its samples; not close
     # before the end of a segment, which would be taken for it.
     to = lax.stop_gradient(jnp.where(first > 0.9, 0.5 * first, first) * h)
@@ -258,12 +257,13 @@ def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite
     # Powers of two as roots: error^(-3/16) times that of the step before to the 1/8.
     eighth = jnp.sqrt(jnp.sqrt(jnp.sqrt(error)))
     grow = jnp.minimum(0.9 * lanes.eighth / (eighth * jnp.sqrt(eighth)), GROWTH / (growth + 1e-30))
-    grow = jnp.clip(grow, 0.2, 6.0)
-    grow = jnp.where(finite, jnp.where(accepted, grow, jnp.minimum(grow, 0.9)), 0.1)
+    grow = jnp.clip(grow, *GROWN)
+    least, most = SHRUNK
+    grow = jnp.where(finite, jnp.where(accepted, grow, jnp.minimum(grow, most)), least)
     h = lax.stop_gradient(move.h) * grow
     # A step cut short by a knot says nothing against the longer one.
     h = jnp.where(accepted & (grow > 1), jnp.maximum(h, lanes.h), h)
-    h = lax.reduce_precision(h, **BITS)
+    h = rounded(h)
     moved = move.h + lanes.rest
     tau = lanes.tau + moved
     rest = lax.stop_gradient(moved - (tau - lanes.tau))

@@ -5,7 +5,7 @@ writing the samples themselves would scatter. When the page is full, each sample
 it lies.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,9 +41,8 @@ class Page(NamedTuple):
 
     tau: time since the knot, h: size, bend and twist of the dense output, (R, 2 + 2n, lanes) together in `more`.
     s: samples passed before each, (R + 1, lanes). code: 4 k + what became of it, (R, lanes).
-    u: vectors of the stages (R, 6, n, lanes), for the adjoint only. ahead: the size that is tried next, negative
-    where the step did not count, -inf where the next ends at a sample, (R, lanes), to take the same steps again; None
-    where that is not needed.
+    u: vectors of the stages (R, 6, n, lanes), for the adjoint only. notes: of what was decided, see `_notes.py`,
+    (R, lanes), to take the same steps again; None where that is not needed.
     """
 
     y: Array
@@ -51,7 +50,7 @@ class Page(NamedTuple):
     more: Array
     code: Array
     u: Array | None
-    ahead: Array | None
+    notes: Array | None
 
 
 def samples(drive: Drive) -> Samples:
@@ -69,7 +68,7 @@ def samples(drive: Drive) -> Samples:
 
 
 def blank(rows: int, y0: Array, booked: bool = False) -> Page:
-    """An empty page, with room for the stages and the sizes ahead if it is `booked`."""
+    """An empty page, with room for the stages and the notes if it is `booked`."""
     n, lanes = y0.shape
     return Page(
         jnp.zeros((rows + 1, n, lanes), y0.dtype),
@@ -77,31 +76,18 @@ def blank(rows: int, y0: Array, booked: bool = False) -> Page:
         jnp.zeros((rows, 2 + 2 * n, lanes), y0.dtype),
         jnp.zeros((rows, lanes), jnp.int32),
         jnp.zeros((rows, STAGES, n, lanes), y0.dtype) if booked else None,
-        jnp.zeros((rows, lanes), jnp.uint16) if booked else None,
+        jnp.zeros((rows, lanes), jnp.uint8) if booked else None,
     )
 
 
-def write(page: Page, row: Array, y: Array, s: Array, tau: Array, h: Array, step: Step, code: Array, ahead: Array):
+def write(page: Page, row: Array, y: Array, s: Array, tau: Array, h: Array, step: Step, code: Array, note: Array):
     """The page with one more row."""
     more = jnp.concatenate([tau[None], h[None], step.bend, step.twist])
     put = lax.dynamic_update_index_in_dim
     u = None if page.u is None else put(page.u, step.u, row, 0)
-    sizes = None if page.ahead is None else put(page.ahead, shorthand(ahead), row, 0)
+    notes = None if page.notes is None else put(page.notes, note, row, 0)
     rows = (put(page.y, y, row, 0), put(page.s, s, row, 0), put(page.more, more, row, 0), put(page.code, code, row, 0))
-    return Page(*rows, u, sizes)
-
-
-def shorthand(size: Array) -> Array:
-    """A number of eight bits of exponent and seven behind the point in two bytes.
-
-    Not of type bfloat16: XLA on a CPU would convert whole pages to another one and back.
-    """
-    return (lax.bitcast_convert_type(size.astype(jnp.float32), jnp.uint32) >> 16).astype(jnp.uint16)
-
-
-def longhand(note: Array, dtype: Any) -> Array:
-    """The number of which `shorthand` made a note."""
-    return lax.bitcast_convert_type(note.astype(jnp.uint32) << 16, jnp.float32).astype(dtype)
+    return Page(*rows, u, notes)
 
 
 def close(page: Page, count: Array, y: Array, s: Array) -> Page:

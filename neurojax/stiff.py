@@ -24,7 +24,7 @@ from neurojax._blocks import blocks, over_blocks
 from neurojax._drive import Drive, first_segment, segment_at, track
 from neurojax._lanes import Control, Equations, Lanes, Place, attempt, is_active
 from neurojax._rodas import Slopes
-from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, longhand, samples, write
+from neurojax._samples import ACCEPTED, ENDED, REJECTED, START, Page, blank, close, collect, samples, write
 
 MANY_LANES = 64
 """From here on the stages are written out: slower to compile, quicker to run."""
@@ -41,7 +41,7 @@ class Solution(NamedTuple):
 
 
 class Book(NamedTuple):
-    """What the adjoint needs of a run: the last page, its rows, its number, how pages began and their `Page.ahead`.
+    """What the adjoint needs of a run: the last page, its rows, its number, how pages began and their `Page.notes`.
 
     Everything has a leading axis of blocks, the last two one of pages behind it.
     """
@@ -50,7 +50,7 @@ class Book(NamedTuple):
     count: Array
     last: Array
     lanes: Lanes
-    ahead: Array
+    notes: Array
 
 
 def control(
@@ -106,14 +106,14 @@ def _blank_book(drive: Drive, y0: Array, how: Control) -> Book:
     page, pages = blank(how.rows, lanes.y, True), how.max_steps // how.rows + 2
     whole = lambda *room: lambda a: jnp.zeros((count, *room, *a.shape), a.dtype)  # noqa: E731
     none = jnp.zeros(count, jnp.int32)
-    return Book(jax.tree.map(whole(), page), none, none, *jax.tree.map(whole(pages), (lanes, page.ahead)))
+    return Book(jax.tree.map(whole(), page), none, none, *jax.tree.map(whole(pages), (lanes, page.notes)))
 
 
 def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Book | None, block: Array, moving: bool):
     """One block: the book, and `Solution`."""
     place, lanes = Place(track(drive), samples(drive)), begin(drive, y0)
     out = jnp.full((drive.ts.shape[-1], *y0.shape), jnp.nan, y0.dtype)
-    kept = None if book is None else (book.lanes, book.ahead)
+    kept = None if book is None else (book.lanes, book.notes)
 
     def unfinished(carry):
         return jnp.any(is_active(carry[0], place.table))
@@ -123,7 +123,7 @@ def _run(equations, members, axes, drive, y0, rtol, atol, how: Control, book: Bo
         before = lanes
         lanes, page, count = fill(equations, members, axes, place, lanes, page, rtol, atol, how)
         if kept is not None:
-            kept = jax.tree.map(lambda a, b: _put(a, b, block, number), kept, (before, page.ahead))
+            kept = jax.tree.map(lambda a, b: _put(a, b, block, number), kept, (before, page.notes))
         return lanes, collect(place.at, page, count, out), page, count, kept, number + 1
 
     none, page = jnp.zeros((), jnp.int32), blank(how.rows, y0, kept is not None)
@@ -195,7 +195,7 @@ def fill(
     def once(carry):
         now, page, row = carry
         active = is_active(now, place.table)
-        given = longhand(page.ahead[row], now.h.dtype) if again else None
+        given = page.notes[row] if again else None
         following, move, note = attempt(equations, members, axes, place, now, active, rtol, atol, how, given)
         kind = jnp.where(move.accepted, jnp.where(move.end, jnp.int32(ENDED), jnp.int32(ACCEPTED)), jnp.int32(REJECTED))
         kind = jnp.where(now.stale & active, jnp.int32(START), kind)
