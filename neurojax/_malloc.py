@@ -1,8 +1,8 @@
 """What the C library is told in a process of our own: keep large blocks of memory rather than hand them back.
 
-XLA on a CPU allocates the memory of a program anew at each call. Beyond 32 MiB, glibc asks the kernel for it every time,
-who clears each page of it when it is first touched: a sixth of the time of a gradient of 256 devices. Only the command
-line does this, as an import must not change how memory is managed; elsewhere the variables of `VARIABLES` do it.
+XLA on a CPU allocates the memory of a program anew at each call. Beyond 32 MiB, glibc asks the kernel for it every
+time, who clears each page of it when it is first touched: a sixth of the time of a gradient of 256 devices. Only the
+command line does this, as an import must not change how memory is managed; elsewhere `VARIABLES` do it.
 """
 
 import ctypes
