@@ -83,6 +83,11 @@ class Problem:
         use = weights > 0
         return r[:, use].reshape(len(theta), -1) * weights[use], jacobian[:, use] * weights[use][:, None]
 
+    def trace(self) -> None:
+        """Trace what `evaluate` calls, which is then compiled when that is first called."""
+        theta = jnp.zeros((self.batch, len(self.names)))
+        residuals_and_jacobian.lower(theta, self.model, self.data, self.spec)
+
     def fitted_part(self) -> "Problem":
         """The problem without the unseen traces."""
         if not self.unseen:
