@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 
-KEEP, TRIM = 2**28, 2**29
+KEEP, TRIM = 2**26, 2**27
 """Blocks up to so many bytes are kept; beyond so many free bytes at the end, they are handed back after all."""
 VARIABLES = {"MALLOC_TRIM_THRESHOLD_": (-1, TRIM), "MALLOC_MMAP_THRESHOLD_": (-3, KEEP)}
 """Variables by which glibc is told so from outside: the number of each in mallopt, and our value."""

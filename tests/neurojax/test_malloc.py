@@ -15,10 +15,10 @@ else:
     import neurojax
 count = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(3):
-    np.ones(2**23)
+    np.ones(7 * 2**20)
 before = count()
 for _ in range(10):
-    np.ones(2**23)
+    np.ones(7 * 2**20)
 print(count() - before)
 """
 
