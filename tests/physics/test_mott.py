@@ -153,6 +153,25 @@ def test_published_switching_times_are_those_of_the_published_area():
     assert quick == pytest.approx(30e-9**2 * np.pi / 110e-9**2, rel=1e-5)
 
 
+VANADIUM = dict(kappa=3.5, c_p=3.3e6, dh=2.35e8, t_mit=340.0, rho_i=1e-2, rho_m=3e-6)
+"""VO2 in the same equations, as in W. Yi, arXiv:2403.01036; recalled."""
+
+
+def test_published_picoseconds_of_vanadium_dioxide():
+    """S. W. Schmid et al., ACS Nano (2024), 10.1021/acsnano.4c03840: 1.7 V for 20 ps switches, from a few fJ on, and
+    the metal goes within hundreds of ps. A channel of 20 nm, chosen: the paper's is a gap between sharp electrodes."""
+    device = DEVICE.replace(**VANADIUM, length=20e-9, r_ch=20e-9)
+    on, states = integrate(device, lambda t: 1.7, (0.0, 2e-11), event=lambda y: y[0] - logit(0.5))
+    assert 1.4e-11 < on[-1] < 2e-11
+    states = NbO2Mott.State(y=jnp.asarray(states[:, 0]))
+    power = 1.7**2 / np.asarray(device.resistance(states))
+    assert 1e-15 < np.trapezoid(power, on) < 1e-14
+    # Less voltage does not do it within the pulse.
+    assert integrate(device, lambda t: 1.2, (0.0, 2e-11))[1][-1, 0] < logit(0.01)
+    off, _ = integrate(device, lambda t: 0.0, (0.0, 1e-9), state(0.999), event=lambda y: y[0] - logit(0.1))
+    assert 1e-10 < off[-1] < 1e-9
+
+
 def test_threshold_with_less_loss_of_heat():
     """A quarter of the heat loss takes 75 % off P_th, as measured with thin electrodes (Nath et al. 2023).
 
