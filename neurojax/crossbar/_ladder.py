@@ -93,9 +93,10 @@ def end_currents(
     From Kirchhoff's voltage law around the line, not from differences of neighbouring voltages; where no resistance
     decides between two ends, each gives half.
     """
-    passed = jnp.concatenate([jnp.zeros_like(into[:1]), jnp.cumsum(into, axis=0)])
     tiny = jnp.zeros_like(r).at[0].set(jnp.finfo(r.dtype).tiny * 1e6).at[-1].set(jnp.finfo(r.dtype).tiny * 1e6)
     r = r + tiny
     whole = jnp.sum(r, axis=0)
-    first = (ends[0] - ends[1]) / whole + jnp.sum(r / whole[None] * passed, axis=0)
-    return first, passed[-1] - first, first[None] - passed[1:-1]
+    # What leaves at a node comes from the begin as far as the resistance behind it is in the whole.
+    share = jnp.flip(jnp.cumsum(jnp.flip(r / whole[None], 0), axis=0), 0)[1:]
+    first = (ends[0] - ends[1]) / whole + jnp.sum(share * into, axis=0)
+    return first, jnp.sum(into, axis=0) - first, first[None] - jnp.cumsum(into, axis=0)[:-1]

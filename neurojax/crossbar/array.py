@@ -25,7 +25,7 @@ from neurojax._chunks import cores, identity, mesh_of, side_by_side
 from neurojax.crossbar import _nonlinear, _shorts
 from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, solved, turned
 from neurojax.crossbar.cells import AbstractCells, Resistors, devices
-from neurojax.crossbar.reading import Reading, inputs_at, joined, leaves_of, reading_of
+from neurojax.crossbar.reading import Figures, Nodes, Part, Reading, joined, reading_of, shaped
 from neurojax.crossbar.wires import Wires
 from neurojax.errors import CircuitError, SimulationError
 from physics.device import AbstractDevice, Environment
@@ -139,32 +139,39 @@ def _in_tiles(array: Crossbar, given: tuple[Any, ...], masks: Any, how: tuple[Li
     many, lie = math.prod(batch), mesh_of(given)
     if lie is not None:
         sources = jax.device_put(_sources(array.shape, *given), NamedSharding(lie[0], P(lie[1])))
-        leaves, most = _on_all_devices(array, sources, masks, how, lie)
-        shaped = jax.tree.map(lambda a, axis: a if axis else a.reshape(*batch, *a.shape[1:]), leaves, inputs_at())
-        return reading_of(shaped, jnp.max(most), batch)
+        part = _on_all_devices(array, sources, masks, how, lie)
+        part = part._replace(figures=shaped(part.figures, batch), iterations=jnp.max(part.iterations))
+        return reading_of(part, array.cells, batch)
     parts = min(cores(), many // (2 * size))
     if parts < 2 or any(isinstance(a, Tracer) for a in jax.tree.leaves((array, given, masks))):
-        return _read(array, given, masks, how)
+        return reading_of(_read(array, given, masks, how), array.cells, batch)
     sources, each = _sources(array.shape, *given), -(-many // (parts * size)) * size
     cut = [jax.tree.map(lambda a, k=k: a[k : k + each], sources) for k in range(0, many, each)]
     run = lambda part: jax.block_until_ready(_read(array, part, masks, how))  # noqa: E731
     done = side_by_side(run, cut, ("crossbar", array.shape, size, each, identity((array, masks)), how))
-    return joined(done, batch)
+    return reading_of(joined(done, batch), array.cells, batch)
 
 
 @eqx.filter_jit
-def _on_all_devices(array: Crossbar, sources: Sources, masks: Any, how: Any, lie: tuple[Any, str]) -> Any:
-    """Leaves of a reading and iterations of each device, which has its own part of the inputs and waits for none."""
+def _on_all_devices(array: Crossbar, sources: Sources, masks: Any, how: Any, lie: tuple[Any, str]) -> Part:
+    """A part of each device, which has its own inputs and waits for none."""
     (mesh, axis), (fixed, rest) = lie, eqx.partition((array, masks), eqx.is_array)
+    own, inner = P(axis), P(None, None, axis)
 
-    def part(fixed: Any, sources: Sources) -> Any:
+    def part(fixed: Any, sources: Sources) -> Part:
         array, masks = eqx.combine(fixed, rest)
         found = _read(array, sources, masks, how)
-        return leaves_of(found), found.iterations[None]
+        nodes = (_one_tile(found.nodes[0], found.figures.ok.size),)
+        return found._replace(iterations=found.iterations[None], nodes=nodes)
 
-    places = jax.tree.map(lambda k: P(axis) if k == 0 else P(None, axis), inputs_at())
-    run = jax.shard_map(part, mesh=mesh, in_specs=(P(), P(axis)), out_specs=(places, P(axis)), check_vma=False)
-    return run(fixed, sources)
+    places = Part(own, own, (Nodes(inner, inner, inner),), own, P())
+    return jax.shard_map(part, mesh=mesh, in_specs=(P(), own), out_specs=places, check_vma=False)(fixed, sources)
+
+
+def _one_tile(nodes: Nodes, many: int) -> Nodes:
+    """So many inputs as one tile, without what only fills up."""
+    flat = lambda a: jnp.moveaxis(a, 0, 1).reshape(1, a.shape[1], -1, a.shape[3])[:, :, :many]  # noqa: E731
+    return jax.tree.map(flat, nodes)
 
 
 def _tile(shape: tuple[int, int]) -> int:
@@ -173,58 +180,47 @@ def _tile(shape: tuple[int, int]) -> int:
 
 
 @eqx.filter_jit
-def _read(array: Crossbar, given: Any, masks: Any, how: tuple[Limits, int]) -> Reading:
-    limits, shorts = how
-    whole = not isinstance(given, Sources)
+def _read(array: Crossbar, given: Any, masks: Any, how: tuple[Limits, int]) -> Part:
+    (limits, shorts), whole = how, not isinstance(given, Sources)
     sources = _sources(array.shape, *given) if whole else given
-    batch = given[0].shape[:-1] if whole else given.rows[0].shape[:1]
     r = array.wires.resistances(array.shape, *masks)
     r = jax.tree.map(lambda a: a.astype(sources.rows[0].dtype), r)
     many, size = sources.rows[0].shape[0], _tile(array.shape)
+    batch = given[0].shape[:-1] if whole else (many,)
     if shorts or many <= size:
-        return _told(*_solved(array.cells, r, sources, limits, shorts), sources, limits, batch)
+        figures, steps, nodes = _told(array, _solved(array.cells, r, sources, limits, shorts), sources, r, limits)
+        return Part(shaped(figures, batch), steps, (jax.tree.map(lambda a: a[None], nodes),), sources, r)
     tiles = -(-many // size)
     fill = lambda a: jnp.concatenate([a, jnp.broadcast_to(a[-1:], (tiles * size - many, *a.shape[1:]))])  # noqa: E731
     cut = jax.tree.map(lambda a: fill(a).reshape(tiles, size, *a.shape[1:]), sources)
-    told = lambda s: _told(*_solved(array.cells, r, s, limits, 0), s, limits, (size,))  # noqa: E731
-    return joined(lax.map(told, cut), batch)
+    told = lambda s: _told(array, _solved(array.cells, r, s, limits, 0), s, r, limits)  # noqa: E731
+    figures, steps, nodes = lax.map(told, cut)
+    figures = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:many], figures)
+    return Part(shaped(figures, batch), jnp.max(steps), (nodes,), sources, r)
 
 
-def _solved(cells: AbstractCells, r: Any, sources: Sources, limits: Limits, shorts: int) -> tuple[Solution, Array, Any]:
-    """Nodes, currents of cells, currents along the lines."""
-    if isinstance(cells, Resistors) and shorts:
-        found, cell = _shorts.solved_with_shorts(cells.g, _shorts.found(cells.g, shorts), r, sources, limits=limits)
-    else:
-        if isinstance(cells, Resistors):
-            found = solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits)
-        else:
-            found = _nonlinear.solved(cells, r, sources, limits=limits)
-        cell = cells.current(turned(found.r) - found.c)
-    return found, cell, line_currents(cell, NO_PUSH, sources, r)
+def _solved(cells: AbstractCells, r: Any, sources: Sources, limits: Limits, shorts: int) -> tuple[Solution, Any]:
+    """Nodes, and currents of the cells where they do not follow from the drops."""
+    if not isinstance(cells, Resistors):
+        return _nonlinear.solved(cells, r, sources, limits=limits), None
+    if shorts:
+        return _shorts.solved_with_shorts(cells.g, _shorts.found(cells.g, shorts), r, sources, limits=limits)
+    return solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits), None
 
 
-def _told(found: Solution, cell: Array, lines: Any, sources: Sources, limits: Limits, batch: Any) -> Reading:
-    (left, right, along_rows), (top, bottom, along_columns) = lines
+def _told(array: Crossbar, solution: tuple[Solution, Any], sources: Sources, r: Any, limits: Limits) -> Any:
+    """Figures, iterations and nodes of a solution."""
+    found, known = solution
+    cell = array.cells.current(turned(found.r) - found.c) if known is None else known
+    (left, right, _), (top, bottom, _) = line_currents(cell, NO_PUSH, sources, r)
     into = sum(
         jnp.sum(i * v, axis=1)
         for i, v in zip((left, right, top, bottom), (*sources.rows, *sources.columns), strict=True)
     )
     ok = jnp.isfinite(found.residual) & (found.residual <= limits.rtol)
-    shaped = lambda a: a.reshape(*batch, *a.shape[1:])  # noqa: E731
-    return Reading(
-        shaped(-top - bottom),
-        shaped(left + right),
-        shaped(into),
-        found.iterations,
-        shaped(found.residual),
-        shaped(ok),
-        found.r,
-        found.c,
-        cell,
-        (along_rows, along_columns),
-        (left, right, -top, -bottom),
-        batch,
-    )
+    ends = (left, right, -top, -bottom)
+    figures = Figures(-top - bottom, left + right, into, found.residual, ok, ends)
+    return figures, found.iterations, Nodes(found.r, found.c, known)
 
 
 def _sources(shape: tuple[int, int], v: Array, columns: Any, right: Any, top: Any) -> Sources:
