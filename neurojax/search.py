@@ -117,8 +117,8 @@ def together(n_starts: int, simulations: int) -> int:
 def _compile_ahead(problem: "Problem", weights: np.ndarray) -> Callable[[], None]:
     """Compile the residuals with their Jacobian while the starts evolve; returns what waits for that.
 
-    They are traced here and now: XLA compiles beside Python, two threads that trace only slow each other down. What goes
-    wrong there goes wrong again, and is told, where it is used.
+    They are traced here and now: XLA compiles beside Python, two threads that trace only slow each other down. What
+    goes wrong there goes wrong again, and is told, where it is used.
     """
     dtype = jnp.result_type(float)
     with contextlib.suppress(Exception):
