@@ -8,6 +8,7 @@ Rows are driven from the left (and right), columns held at the bottom (and top);
 with respect to voltages, conductances, parameters and states of devices, and wires are those of Kirchhoff's equations.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -156,7 +157,9 @@ def _in_tiles(array: Crossbar, given: tuple[Any, ...], masks: Any, how: tuple[Li
 def _on_all_devices(array: Crossbar, sources: Sources, masks: Any, how: Any, lie: tuple[Any, str]) -> Part:
     """A part of each device, which has its own inputs and waits for none."""
     (mesh, axis), (fixed, rest) = lie, eqx.partition((array, masks), eqx.is_array)
-    own, inner = P(axis), P(None, None, axis)
+    own: Any = P(axis)
+    inner: Any = P(None, None, axis)
+    none: Any = P()
 
     def part(fixed: Any, sources: Sources) -> Part:
         array, masks = eqx.combine(fixed, rest)
@@ -164,7 +167,7 @@ def _on_all_devices(array: Crossbar, sources: Sources, masks: Any, how: Any, lie
         nodes = (_one_tile(found.nodes[0], found.figures.ok.size),)
         return found._replace(iterations=found.iterations[None], nodes=nodes)
 
-    places = Part(own, own, (Nodes(inner, inner, inner),), own, P())
+    places = Part(own, own, (Nodes(inner, inner, inner),), own, none)
     return jax.shard_map(part, mesh=mesh, in_specs=(P(), own), out_specs=places, check_vma=False)(fixed, sources)
 
 
@@ -213,10 +216,8 @@ def _told(array: Crossbar, solution: tuple[Solution, Any], sources: Sources, r: 
     found, known = solution
     cell = array.cells.current(turned(found.r) - found.c) if known is None else known
     (left, right, _), (top, bottom, _) = line_currents(cell, NO_PUSH, sources, r)
-    into = sum(
-        jnp.sum(i * v, axis=1)
-        for i, v in zip((left, right, top, bottom), (*sources.rows, *sources.columns), strict=True)
-    )
+    pairs = zip((left, right, top, bottom), (*sources.rows, *sources.columns), strict=True)
+    into = functools.reduce(jnp.add, [jnp.sum(i * v, axis=1) for i, v in pairs])
     ok = jnp.isfinite(found.residual) & (found.residual <= limits.rtol)
     ends = (left, right, -top, -bottom)
     figures = Figures(-top - bottom, left + right, into, found.residual, ok, ends)
