@@ -2,7 +2,7 @@
 
     decay        g(t) = g_inf + (g_0 - g_inf) exp(-(t/tau)^b),   tau = tau_0 exp(E_a/k_B T)
     acceleration tau(T_use)/tau(T_bake) = exp(E_a/k_B (1/T_use - 1/T_bake))
-    relaxation   g(t) - g_0 scatters with standard deviation s(g_0) log10(1 + t/t_0)
+    relaxation   g(t) - g_0 scatters with a standard deviation that grows with k_B T log(nu t)
 
 The conducting state of oxide memristors follows Arrhenius' law, the insulating one no general law (Tang et al., Adv.
 Mater. 2019, 10.1002/adma.201902761, section 3.3.2). Milliseconds after programming both have spread, and go on to.
@@ -14,10 +14,11 @@ from jaxtyping import Array, Float
 
 from physics.kinetics import thermal_voltage
 from physics.quantity import Param, quantity
-from physics.smooth import limexp
+from physics.smooth import limexp, step
 
 Real = Float[Array, "..."]
-_ARRAY = "fitted to the slopes of 30 levels of a 1T1R array of oxide memristors, 10 to 126 uS"
+_ARRAY = "fitted to a 1T1R array of oxide memristors: slopes of 30 levels, 10 to 126 uS, and bakes at 100 to 260 C"
+ROOM = 300.0
 
 
 class Retention(eqx.Module):
@@ -50,35 +51,71 @@ class Retention(eqx.Module):
 
 
 class Relaxation(eqx.Module):
-    """sd(g - g_0) = s(g_0) log10(1 + t/t_0),  s(g) = floor + peak exp(-(g - centre)^2/(2 width^2)).
+    """Spread of an array of filamentary memristors after programming, by barriers that are passed one after the other.
 
-    The spread of an array of filamentary memristors after programming, which grows evenly in log time at all
-    conductances. t_0 is about as long as a programming pulse: what is measured after 10 ms has spread for four decades.
-    Thick filaments, beyond the conductance quantum of 77 uS, hold together. The form of s is ours, no theory.
+        front     E(t, T) = k_B T ln(1 + nu t exp(-e_0/k_B T)),  how far above e_0 barriers have been passed
+        spread    sd(g - g_0) = w / sqrt(1 + (w/most)^2) + held exp(-(g - held_centre)^2 / (2 held_width^2)) f
+                  w = E (floor + peak exp(-(g - centre)^2 / (2 width^2))),   f = 1/(1 + exp(-(e_0 + E - e_held)/soft))
+
+    Barriers of about one density are passed evenly in log time, faster and further where it is hot: M. R. J. Gibbs,
+    J. E. Evetts and J. A. Leake, J. Mater. Sci. 18, 278 (1983), 10.1007/BF00543836.
+    Thin filaments, about half a conductance quantum of 77 uS, spread most, and no further than `most`. Thick ones hold
+    until the front comes to e_held. The forms in g are ours, no theory.
     """
 
-    floor: Param = quantity(7.7e-8, "S", (1e-10, 1e-5), scale="log", doc="spread a decade everywhere", source=_ARRAY)
-    peak: Param = quantity(1.119e-6, "S", (1e-9, 1e-4), scale="log", doc="more at the centre", source=_ARRAY)
-    centre: Param = quantity(4.19e-5, "S", (1e-7, 1e-2), scale="log", doc="where the spread is largest", source=_ARRAY)
-    width: Param = quantity(2.34e-5, "S", (1e-7, 1e-2), scale="log", doc="how far around the centre", source=_ARRAY)
-    t_0: Param = quantity(
-        1e-6, "s", (1e-12, 1e2), scale="log", doc="time from which it spreads", source="intercepts of the same slopes"
+    floor: Param = quantity(1.564e-6, "S/eV", (1e-9, 1e-4), scale="log", doc="spread everywhere", source=_ARRAY)
+    peak: Param = quantity(2.646e-5, "S/eV", (1e-8, 1e-3), scale="log", doc="more at the centre", source=_ARRAY)
+    centre: Param = quantity(4.505e-5, "S", (1e-7, 1e-2), scale="log", doc="where the spread is largest", source=_ARRAY)
+    width: Param = quantity(1.943e-5, "S", (1e-7, 1e-2), scale="log", doc="how far around the centre", source=_ARRAY)
+    most: Param = quantity(
+        1.711e-5, "S", (1e-7, 1e-2), scale="log", doc="spread of thin filaments at last", source=_ARRAY
     )
+    e_0: Param = quantity(0.4757, "eV", (0.05, 1.0), doc="lowest barrier", source=_ARRAY)
+    held: Param = quantity(
+        4.767e-6, "S", (1e-9, 1e-3), scale="log", doc="spread of thick filaments, once", source=_ARRAY
+    )
+    held_centre: Param = quantity(9.539e-5, "S", (1e-7, 1e-2), scale="log", doc="of thick filaments", source=_ARRAY)
+    held_width: Param = quantity(1.951e-5, "S", (1e-7, 1e-2), scale="log", doc="of thick filaments", source=_ARRAY)
+    e_held: Param = quantity(
+        1.125,
+        "eV",
+        (0.5, 3.0),
+        doc="barrier that holds thick filaments",
+        source="between 1.01 and 1.24 in the same data",
+    )
+    soft: Param = quantity(0.02, "eV", (1e-3, 0.3), scale="log", doc="its width", source="chosen")
+    nu: Param = quantity(1e13, "1/s", (1e10, 1e15), scale="log", doc="attempts", source="chosen, about a phonon's")
 
-    def per_decade(self, g: Real) -> Real:
-        """Standard deviation (S) that a decade of time adds to cells programmed to g (S)."""
-        z = (g - self.centre) / self.width
-        return self.floor + self.peak * jnp.exp(-0.5 * z * z)
+    def front(self, t: Real, temperature: Real | float = ROOM) -> Real:
+        """How far above the lowest one barriers have been passed (eV) after t (s) at a temperature (K)."""
+        heat = thermal_voltage(jnp.asarray(temperature, float))
+        return heat * jnp.log1p(t * self.nu * jnp.exp(-self.e_0 / heat))
 
-    def spread(self, g: Real, t: Real) -> Real:
-        """Standard deviation (S) after t (s)."""
-        return self.per_decade(g) * jnp.log1p(t / self.t_0) / jnp.log(10.0)
+    def spread(self, g: Real, t: Real, temperature: Real | float = ROOM) -> Real:
+        """Standard deviation (S) of cells programmed to g (S) after t (s) at a temperature (K)."""
+        front = self.front(t, temperature)
+        free = front * (self.floor + self.peak * _bell(g, self.centre, self.width))
+        loose = step(self.e_0 + front - self.e_held, self.soft)
+        return (
+            free / jnp.sqrt(1 + (free / self.most) ** 2)
+            + self.held * _bell(g, self.held_centre, self.held_width) * loose
+        )
 
-    def relaxed(self, g: Real, t: Real, noise: Real) -> Real:
+    def per_decade(self, g: Real, temperature: Real | float = ROOM) -> Real:
+        """What a decade of time adds to it (S), on average from 10 ms to 10^4 s."""
+        first, last = (self.spread(g, jnp.asarray(t, float), temperature) for t in (1e-2, 1e4))
+        return (last - first) / 6
+
+    def relaxed(self, g: Real, t: Real, noise: Real, temperature: Real | float = ROOM) -> Real:
         """Conductances (S) after t (s), from standard normal numbers of the shape of g; never below zero.
 
         One number a cell for all t: a cell that has moved goes on in its direction.
         """
-        moved = g + self.spread(g, t) * noise
-        least = 0.01 * self.floor
+        moved = g + self.spread(g, t, temperature) * noise
+        least = 1e-3 * self.centre
         return least * jnp.logaddexp(jnp.zeros_like(moved), moved / least)
+
+
+def _bell(g: Real, centre: Real, width: Real) -> Real:
+    z = (g - centre) / width
+    return jnp.exp(-0.5 * z * z)

@@ -83,11 +83,12 @@ def over_time(
 
     Args:
         model: `PcmStatistics` (targets -> programmed, drifted, and read with fresh noise at each time), `Relaxation`
-            (spread in log time) or `Retention` (decay towards `g_rest`, no chance in it).
+            (spread in log time, the more the hotter) or `Retention` (decay towards `g_rest`, no chance in it).
         g: targets of the first, else programmed conductances (S). times: s, (t,).
-        g_rest: what is left in the end (S), of `Retention`. temperature: K, of `Retention`.
+        g_rest: what is left in the end (S), of `Retention`. temperature: K, of the last two.
         key: a `jax.random.key`.
     """
+    kelvin = jnp.asarray(temperature, g.dtype)
     one, two, three = jax.random.split(key, 3)
     if isinstance(model, PcmStatistics):
         programmed = jax.random.normal(one, g.shape, g.dtype), jax.random.normal(two, g.shape, g.dtype)
@@ -96,6 +97,6 @@ def over_time(
         return jax.vmap(read)(times, keys)
     if isinstance(model, Relaxation):
         noise = jax.random.normal(one, g.shape, g.dtype)
-        return jax.vmap(lambda t: model.relaxed(g, t, noise))(times)
-    rest, kelvin = jnp.asarray(g_rest, g.dtype), jnp.asarray(temperature, g.dtype)
+        return jax.vmap(lambda t: model.relaxed(g, t, noise, kelvin))(times)
+    rest = jnp.asarray(g_rest, g.dtype)
     return jax.vmap(lambda t: rest + (g - rest) * model.kept(t, kelvin))(times)
