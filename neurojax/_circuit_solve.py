@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from neurojax import _adjoint, _diffrax, _lanes, stiff
 from neurojax._charts import Charts
-from neurojax._circuit_noise import paths
+from neurojax._circuit_noise import kick, paths
 from neurojax._circuit_reading import readings
 from neurojax._network import Member, Network
 from neurojax._operating_point import balanced
@@ -47,7 +47,7 @@ def solve(
     Args:
         people: parts, constant sources, ambient and `Start`, with leading axes where members differ. shared: knots,
             waveforms at them, samples (S,) or (lanes, S), and (rtol, atol). size: of a population, None for one.
-        noise: keys (lanes,) and `langevin.Grid` of noisy paths. solver: of diffrax, where every node has a capacitor.
+        noise: `Noise` of noisy paths. solver: of diffrax, where every node has a capacitor.
     """
     (parts, constants, env, start), (t, waves, ts, exact) = people, shared
     lanes = 1 if size is None else size
@@ -56,7 +56,8 @@ def solve(
     e0 = e[:, 0] if e.ndim == 3 else e[0]
     start_all = jax.vmap(partial(begin, net), in_axes=(member_axes((parts, env, start)), own), axis_size=lanes)
     stored, x, u, begun = start_all((parts, env, start), e0)
-    charts = {n: Charts(s, straight=noise is not None and n in net.noisy) for n, s in x.items()}
+    straight = () if noise is None else net.noisy + net.agitated if noise.thermal else net.noisy
+    charts = {n: Charts(s, straight=n in straight) for n, s in x.items()}
     # Not of JAX: the equations must not close over what is traced.
     single = jax.tree.map(lambda a: np.zeros(a.shape[1:], a.dtype), x)
     members = Member(parts, env, stored)
@@ -65,7 +66,9 @@ def solve(
     y0 = line_up(members, x, u, e0)
     mass, equations = equations_of(net, charts, single, noise is not None)
     if noise is not None:
-        solution = paths(equations.rate, net.kick(charts, single), mass, members, axes, (t, e), y0, (*noise, gradient))
+        kicks, drawn = kick(net, charts, single, y0.shape[0], noise.thermal)
+        how = (noise.keys, noise.steps, gradient, drawn)
+        solution = paths(equations.rate, kicks, mass, members, axes, (t, e), y0, how)
     elif solver is not None:
 
         def one(member: Member, e: Array, y: Array) -> Any:

@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from neurojax._charts import Charts
 from neurojax._topology import GROUND, Topology
-from physics.device import AbstractDevice, AbstractLangevin, Environment
+from physics.device import AbstractAgitated, AbstractDevice, AbstractLangevin, Environment
 from physics.elements import Capacitor
 
 
@@ -94,6 +94,11 @@ class Network:
     def noisy(self) -> tuple[str, ...]:
         """Names of the devices that fluctuate."""
         return tuple(n for n, kind in self.kinds.items() if issubclass(kind, AbstractLangevin))
+
+    @property
+    def agitated(self) -> tuple[str, ...]:
+        """Names of those with thermal noise."""
+        return tuple(n for n, kind in self.kinds.items() if issubclass(kind, AbstractAgitated))
 
     # The layout of y
 
@@ -222,25 +227,7 @@ class Network:
             if not all(g.linear for g in self.groups):
                 q = self.at_free(self.leaving(self.charges(member, x, v), None), zero)
             each = zip(self.groups, member.storage, parts, strict=True)
-            return self._joined(found, [_rows(g, storage, part, i, q) for g, storage, part in each])
-
-        return of
-
-    def kick(self, charts: Mapping[str, Charts], single: Mapping[str, Any]) -> Callable[..., Array]:
-        """What standard normal numbers (n,) add to y of one lane, 1/sqrt(s)."""
-
-        def of(member: Member, y: Array, e: Array, noise: Array) -> Array:
-            x, v = self.look(charts, single, member, y, e)
-            drawn, _ = self.split(single, noise)
-            found = []
-            for n in filter(lambda n: jax.tree.leaves(x[n]), x):
-                device: Any = member.parts[n]
-                moved = jax.tree.map(jnp.zeros_like, x[n])
-                if n in self.noisy:
-                    moved = device.kick(x[n], self.port(n, v), drawn[n], member.env)
-                found.append(ravel_pytree(moved)[0])
-            rest = y.shape[0] - sum(a.size for a in found)
-            return jnp.concatenate([*found, jnp.zeros(rest, y.dtype)])
+            return self.joined(found, [group_rows(g, storage, part, i, q) for g, storage, part in each])
 
         return of
 
@@ -260,15 +247,15 @@ class Network:
                 rows.append(own if g.grounded else [*own, u[g.nodes[0]]])
             else:
                 rows.append([q[n] / storage.scale[k] for k, n in enumerate(moving)] + [u[n] for n in g.nodes])
-        return self._joined(flat, rows)
+        return self.joined(flat, rows)
 
-    def _joined(self, flat: Sequence[Array], rows: Sequence[Sequence[Any]]) -> Array:
+    def joined(self, flat: Sequence[Array], rows: Sequence[Sequence[Any]]) -> Array:
         """States and what there is of each group, in the order of y."""
         ordered = [rows[k][n] for k, n in self.order()]
         return jnp.concatenate([*flat, *([jnp.stack(ordered)] if ordered else [])])
 
 
-def _rows(g: Group, storage: Storage, part, i, q) -> list[Any]:
+def group_rows(g: Group, storage: Storage, part, i, q) -> list[Any]:
     """M dy/dt of the unknowns of a group."""
     moving = g.nodes[len(g.nodes) - g.moving :]
     if g.linear:

@@ -75,19 +75,31 @@ def path(member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, x0:
     return jax.vmap(unravel)(ys), jnp.sum(steps.counts), code
 
 
-def walk(advance: Any, member: Any, key: Array, steps: Grid, wave_t: Array, wave_v: Array, y0: Array, gradient: str):
+def walk(
+    advance: Any,
+    member: Any,
+    key: Array,
+    steps: Grid,
+    wave_t: Array,
+    wave_v: Array,
+    y0: Array,
+    gradient: str,
+    drawn: int | None = None,
+):
     """Flat states at the samples and result code of one path.
 
     Args:
         advance: (member, y, v, slope, h, i, drawn) -> y after step i of size h of an interval that begins at v; must
-            not close over what is traced. The rest as in `path`.
+            not close over what is traced. drawn: how many normal numbers a step takes, default one for each of y.
+            The rest as in `path`.
     """
 
     def once(arguments, y, interval, i):
         member, bits = arguments
         v, slope, h, first = interval
-        drawn = jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(bits), first + i), y.shape, y.dtype)
-        return advance(member, y, v, slope, h, i.astype(y.dtype), drawn)
+        key = jax.random.fold_in(jax.random.wrap_key_data(bits), first + i)
+        numbers = jax.random.normal(key, y.shape if drawn is None else (drawn,), y.dtype)
+        return advance(member, y, v, slope, h, i.astype(y.dtype), numbers)
 
     def quick(arguments, y, intervals, counts):
         def over(y, row):

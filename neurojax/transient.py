@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from neurojax import _chunks, langevin
+from neurojax._circuit_noise import Noise, check_thermal
 from neurojax._circuit_solve import Start, solve
 from neurojax._network import Network
 from neurojax._sources import DC, CurrentSource, knots, values
@@ -43,6 +44,7 @@ def transient(
     rtol: float = 1e-6,
     atol: float = 1e-8,
     dt: float | None = None,
+    thermal: bool = False,
     max_steps: int = MAX_STEPS,
     gradient: str = "reverse",
     chunk: int = _chunks.CHUNK,
@@ -60,6 +62,9 @@ def transient(
         key: a `jax.random.key` for one noisy path of the Langevin devices (Ito, linearly implicit Euler-Maruyama), an
             array of keys for one path each; None for the mean of many paths. dt: its step (s), default the smallest
             `device.time_step(env)`; it should resolve the circuit too.
+        thermal: add the thermal noise of resistors and other elements (`physics.AbstractAgitated`) to a noisy path. A
+            capacitor then has <v^2> = kT/C, less by dt/2RC of it. Currents of the record are without their white part;
+            a node that no capacitor holds has the mean of white noise over dt, of variance ~ 1/dt.
         solver: a solver of diffrax instead of our own, where every node has a capacitor.
         rtol, atol: local error, of states and volts. max_steps, gradient, chunk, throw, progress: as in `simulate`.
 
@@ -72,6 +77,8 @@ def transient(
     """
     if gradient not in ("reverse", "forward"):
         raise SimulationError(f"gradient = {gradient!r} must be 'reverse' (for grad) or 'forward' (for jvp, jacfwd).")
+    if thermal and key is None:
+        raise CircuitError("thermal=True: thermal noise is that of a path, give a key=jax.random.key(0).")
     net, t, people, waves = given(circuit, duration, v0, x0, env)
     times = samples(t, ts, 500)
     shared, size = (t, waves, times, tolerances(rtol, atol, t.dtype)), size_of(*people, key=key)
@@ -84,7 +91,7 @@ def transient(
         chunk = chunk if size is None else _chunks.size_of_chunks(size, chunk)
         if key is not None:
             found = _run(
-                people, shared=shared, noise=_noise(circuit, net, key, size, t, times, dt, people[2]), **static
+                people, shared=shared, noise=_noise(circuit, net, key, size, t, times, dt, people[2], thermal), **static
             )
         elif size is not None and _chunks.worthwhile(size, (people, shared), chunk):
             run = partial(_run, shared=shared, **(static | dict(size=chunk)))
@@ -145,10 +152,17 @@ def _only_capacitors(net: Network, key: Any) -> None:
         )
 
 
-def _noise(circuit: Circuit, net: Network, key: Array, size: int | None, t, times, dt, env) -> Any:
+def _noise(circuit: Circuit, net: Network, key: Array, size: int | None, t, times, dt, env, thermal) -> Noise:
     """A key a lane, and the steps of a path."""
-    if not net.noisy:
-        raise CircuitError("no device of this circuit fluctuates (none is AbstractLangevin): it takes no key.")
+    if thermal:
+        check_thermal(net)
+    elif not net.noisy:
+        raise CircuitError(
+            "no device of this circuit fluctuates (none is AbstractLangevin): it takes no key. thermal=True adds the "
+            "noise of its resistors."
+        )
+    if not net.noisy and dt is None:
+        raise CircuitError("thermal=True: no device tells a step: give dt= (s), a small part of the fastest R times C.")
     if isinstance(t, Tracer) or isinstance(times, Tracer):
         raise CircuitError("a noisy path needs knots and sample times that are numbers, not traced.")
     parts: Any = circuit.parts
@@ -156,7 +170,7 @@ def _noise(circuit: Circuit, net: Network, key: Array, size: int | None, t, time
     step = min(longest(n) for n in net.noisy) if dt is None else float(dt)
     steps = langevin.path_grid(np.asarray(t), np.asarray(times), step)
     keys = key if key.ndim else jax.random.split(key, size) if size is not None and size > 1 else key[None]
-    return keys, steps
+    return Noise(keys, steps, thermal)
 
 
 def size_of(parts: Any, constants: Mapping[str, Array], env: Environment, start: Start, key: Any = None) -> int | None:

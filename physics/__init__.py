@@ -9,6 +9,7 @@ from physics.behavioural import Vteam as Vteam
 from physics.behavioural import Yakopcic as Yakopcic
 from physics.channel import EcramChannel as EcramChannel
 from physics.charge_trap import ChargeTrap as ChargeTrap
+from physics.device import AbstractAgitated as AbstractAgitated
 from physics.device import AbstractDevice as AbstractDevice
 from physics.device import AbstractLangevin as AbstractLangevin
 from physics.device import AbstractNoisyCurrent as AbstractNoisyCurrent

@@ -207,6 +207,21 @@ class AbstractLangevin(AbstractDevice):
         """Largest step (s) at which a fixed-step scheme resolves the drift."""
 
 
+class AbstractAgitated(AbstractDevice):
+    """Dissipates, so that heat agitates it: white noise, which circuits add where they are asked for it.
+
+    At rest the theorem of Nyquist fixes it, 2 k_B T Re(Y) on either side of zero frequency (H. Nyquist, Phys. Rev. 32,
+    110 (1928), 10.1103/PhysRev.32.110), so that a capacitor beside it has <v^2> = k_B T/C.
+    """
+
+    @abc.abstractmethod
+    def agitation(self, x: X, v: Volts, env: Environment) -> tuple[X, Amps]:
+        """Amplitudes of independent white noise in the states, 1/sqrt(s), and in the currents, A sqrt(s).
+
+        Those of currents are sqrt(S/2) of a one-sided density S (A2/Hz): the charge that passes in dt is that times dW.
+        """
+
+
 class AbstractNoisyCurrent(AbstractDevice):
     """Has read noise that is not part of the state."""
 
