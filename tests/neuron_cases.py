@@ -58,3 +58,9 @@ def directional(f, x, tangent, step=1e-4):
     """Derivative by forward mode, and by central differences."""
     exact = jax.jvp(f, (x,), (tangent,))[1]
     return np.asarray(exact), np.asarray(f(x + step * tangent) - f(x - step * tangent)) / (2 * step)
+
+
+def crossings(t, v, level):
+    """Times at which v rises through a level, by interpolation between the samples."""
+    k = np.flatnonzero((v[:-1] < level) & (v[1:] >= level))
+    return t[k] + (level - v[k]) / (v[k + 1] - v[k]) * (t[k + 1] - t[k])

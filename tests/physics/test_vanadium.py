@@ -206,7 +206,7 @@ def test_branches_of_a_measured_film(shared_data):
         assert float(kelvin[int(np.argmin(np.diff(log)))]) == pytest.approx(expected, abs=2.0)
 
 
-@rarely  # `test_device_neurons.py` asks the same of the ready circuit
+@rarely  # `test_oscillating_devices.py` asks the same of the ready circuit
 def test_window_of_oscillation_of_a_measured_film(shared_data):
     """A current beside 4.5 pF at the measured ambient of 314.4 K: on and off at the right ones of 17 currents.
 
