@@ -128,10 +128,23 @@ def through_ngspice(
     max_step: float | None = None,
     timeout: float = 300.0,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """What ngspice finds: "t", voltages by node, currents of voltage sources by name; and the seconds it took.
+    """What ngspice finds for one circuit: beside `Circuit.transient`, an answer of somebody else.
+
+    Args:
+        circuit: one, not a population. duration: s; without it, until the last source ends. v0: voltages of nodes at
+            first (V), by name. env: the ambient, 300 K if None.
+
+    Other arguments:
+        reltol: relative tolerance of ngspice. max_step: longest step (s), a thousandth of the time if None.
+        timeout: seconds that it may take.
+
+    Returns:
+        "t" (s), voltages by node (V) and currents of voltage sources by name (A, into the positive pin), each
+        (points,); and the seconds it took.
 
     Raises:
-        NgspiceError: there is none, or it gave up.
+        DataError: a population. UnsupportedError: a device that loops on traced values.
+        NgspiceError: there is none, it gave up or was not done in time; a `NeurojaxError`.
     """
     begin, end = _span(circuit, duration)
     made, length = netlist(circuit, v0, env, begin), end - begin

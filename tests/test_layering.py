@@ -37,6 +37,13 @@ def test_direction(path):
         assert roots - set(ALLOWED) - set(sys.stdlib_module_names) <= OUTSIDE[package]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "learning").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_learning_needs_what_is_public(path):
+    """No module or name of the other packages that begins with an underscore."""
+    others = [name.split(".") for name in imported(path) if not name.startswith("learning")]
+    assert not [name for name in others if any(part.startswith("_") and part != "__future__" for part in name)]
+
+
 def test_no_cycles():
     modules = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in FILES}
     graph = {m: {n for n in imported(p, top_level=True) if n in modules and n != m} for m, p in modules.items()}

@@ -18,8 +18,6 @@ import neurojax as nj
 from learning.experiments.x5_network import Network, Task
 from learning.experiments.x5_neuron import Neurons, Response
 from learning.experiments.x5_task import DURATION, Pulses
-from neurojax._circuit_spice import through_ngspice
-from neurojax._made import made
 from physics.elements import Capacitor, Resistor
 
 SAMPLES = 10001
@@ -62,15 +60,15 @@ def circuit(neurons: Neurons, neuron: int, pulses: Pulses, waveform: int) -> nj.
     Args:
         neurons: all of them. neuron: which. pulses: all waveforms. waveform: which.
     """
-    one = lambda a: float(np.broadcast_to(np.asarray(a), neurons.c.shape)[neuron])  # noqa: E731
-    device = jax.tree.map(lambda a: jnp.asarray(one(a), jnp.result_type(float)), neurons.device)
+    one = lambda a: jnp.asarray(np.broadcast_to(np.asarray(a), neurons.c.shape)[neuron], jnp.result_type(float))  # noqa: E731
+    device = jax.tree.map(one, neurons.device)
     parts: dict[str, Any] = dict(
-        E=(float(neurons.v_dc), "supply", "gnd"), RL=(made(Resistor, one(neurons.r_load)), "supply", "n"),
-        C1=(made(Capacitor, one(neurons.c)), "n", "gnd"), M1=(device, "n", "gnd"),
+        E=(float(neurons.v_dc), "supply", "gnd"), RL=(Resistor(one(neurons.r_load)), "supply", "n"),
+        C1=(Capacitor(one(neurons.c)), "n", "gnd"), M1=(device, "n", "gnd"),
     )  # fmt: skip
     for k in range(neurons.g.shape[1]):
         parts[f"V{k}"] = (pulses.wave(waveform, k), f"in{k}", "gnd")
-        parts[f"R{k}"] = (made(Resistor, 1 / float(neurons.g[neuron, k])), f"in{k}", "n")
+        parts[f"R{k}"] = (Resistor(1 / one(neurons.g[:, k])), f"in{k}", "n")
     return nj.Circuit(**parts)
 
 
@@ -130,7 +128,7 @@ def _exactly(there: nj.Circuit, v0: dict[str, float]) -> tuple[dict[str, np.ndar
 
 
 def _by_spice(there: nj.Circuit, v0: dict[str, float]) -> dict[str, np.ndarray]:
-    return through_ngspice(there, DURATION, v0=v0, reltol=1e-6, max_step=5e-12, timeout=200.0)[0]
+    return nj.through_ngspice(there, DURATION, v0=v0, reltol=1e-6, max_step=5e-12, timeout=200.0)[0]
 
 
 def _crossings(t: np.ndarray, x: np.ndarray, level: float) -> np.ndarray:

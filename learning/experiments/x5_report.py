@@ -7,38 +7,26 @@ one search goes on by gradient where the random one has ended. All are judged by
 inputs, and the design of that last search, of the first seed, goes through other solvers.
 """
 
-import contextlib
 import dataclasses
-import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jax import lax
-from jaxtyping import Array
 from matplotlib.axes import Axes
 from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
-from learning.codesign import Comparison, Design, Trial, write_json
+from learning.codesign import Comparison
 from learning.codesign.checkpoint import claim
 from learning.experiments.x5_check import Check, check
-from learning.experiments.x5_network import WEIGHTS, Network, Task, nominal
+from learning.experiments.x5_network import Network, Task
+from learning.experiments.x5_searches import BEFORE, BOTH, Plan
 from neurojax.errors import DataError
 
-BEFORE = "weights only"
-BOTH = "random, then gradient"
-SMALLER = (2.0, 4.0)
-"""By which factors lengths and capacitors are made smaller by hand."""
-JUDGED = 40
-"""Draws of the test, of `Task.batch` decisions each."""
 WHY = (
     "Why a gradient is weak here: the mean over draws changes by spikes that come to be or vanish, of which the exact "
     "derivative of a draw knows nothing and the surrogate something; see `x5_network`."
@@ -154,7 +142,7 @@ def run(
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
         claim(place, [dataclasses.asdict(task), neurons, costs, steps, learning_rate])
-    plan = _Plan(task, neurons, costs, steps, learning_rate, place, progress)
+    plan = Plan(task, neurons, costs, steps, learning_rate, place, progress)
     found = [plan.seed(s) for s in range(seeds)]
     trials = {name: [one[name][0] for one in found] for name in found[0]}
     points = {name: np.asarray([one[name][1] for one in found]) for name in found[0]}
@@ -165,145 +153,3 @@ def run(
         comparison = dataclasses.replace(comparison, notes=(WHY,))
     first = {name: plan.network(t[0]) for name, t in trials.items()}
     return Report(task, comparison, points, first, check(task, first[BOTH], key=jax.random.key(seeds)))
-
-
-@dataclasses.dataclass
-class _Plan:
-    """All searches of a seed, each read from the folder where it is there already."""
-
-    task: Task
-    neurons: int
-    costs: list[float]
-    steps: int
-    rate: float
-    place: Path | None
-    progress: bool
-    ratio: float = 0.0
-
-    def seed(self, s: int) -> dict[str, tuple[Trial, list[float]]]:
-        """Trial and point of each method."""
-        key = jax.random.key(s)
-        free = dataclasses.replace(self.task, price=0.0)
-        known = nominal(self.neurons, key=key)
-        found = {BEFORE: self.done(s, BEFORE, lambda: self.weights(free, known, BEFORE, key, s))}
-        start = self.design.moved(jnp.asarray(found[BEFORE][0].theta)).tree
-        for factor in SMALLER:
-            name = f"scaled by {factor:g}"
-            found[name] = self.done(s, name, lambda f=factor: self.by_hand(start.scaled(f), s))
-        if self.ratio == 0:
-            self.ratio = self.measured(start, key)
-        main = self.done(s, "gradient", lambda: self.gradient(self.task, start, key, s))
-        budget = main[0].evaluations
-        for name in ("random search", "(1+1)-ES", "CMA-ES"):
-            found[name] = self.done(s, name, lambda n=name: self.rival(n, start, budget, key, s))
-        found["gradient"] = main
-        found[BOTH] = self.done(s, BOTH, lambda: self.afterwards(found["random search"][0], key, s))
-        for price in self.costs:
-            if price != self.task.price:
-                other = dataclasses.replace(self.task, price=price)
-                name = f"gradient at {price:g}"
-                found[name] = self.done(s, name, lambda o=other: self.gradient(o, start, key, s))
-        return found
-
-    @property
-    def design(self) -> Design:
-        """Of all variables, at the nominal network."""
-        return self.task.design(nominal(self.neurons, key=jax.random.key(0)))
-
-    def network(self, trial: Trial) -> Network:
-        """That of a trial."""
-        return self.design.at(jnp.asarray(trial.theta, self.design.theta.dtype))
-
-    def done(self, s: int, name: str, make: Callable[[], Trial]) -> tuple[Trial, list[float]]:
-        """A trial and its point, kept as a file."""
-        file = None if self.place is None else self.place / f"{_plain(name)}_{s}.json"
-        if file is not None and file.exists():
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                kept = json.loads(file.read_text(encoding="utf-8"))
-                return Trial(**kept["trial"]), kept["point"]
-        trial = make()
-        wrong, energy, spikes, loss = judged(self.task, self.network(trial), jax.random.key(10_000 + s))
-        trial = dataclasses.replace(trial, test=loss)
-        if file is not None:
-            write_json(file, {"trial": dataclasses.asdict(trial), "point": [wrong, energy, spikes]})
-        return trial, [wrong, energy, spikes]
-
-    def weights(self, task: Task, network: Network, name: str, key: Array, s: int) -> Trial:
-        """Weights, loads and supply of given devices, trained without a price."""
-        design = task.design(network, (*WEIGHTS, "neurons.v_dc", "neurons.r_load"))
-        found = codesign.optimise(task.objective, design, ratio=3, **self.how(name, s), key=key)
-        return self.trial(found.tree, found, s)
-
-    def by_hand(self, network: Network, s: int) -> Trial:
-        """A scaled network."""
-        return Trial(0.0, 0.0, 0.0, s, _theta(self.design, network), [], [], {})
-
-    def gradient(self, task: Task, start: Network, key: Array, s: int) -> Trial:
-        """Everything, at a price."""
-        how = self.how(f"gradient at {task.price:g}", s)
-        found = codesign.optimise(task.objective, task.design(start), ratio=self.ratio, **how, key=key)
-        return self.trial(found.tree, found, s)
-
-    def afterwards(self, trial: Trial, key: Array, s: int) -> Trial:
-        """Half as many steps of a third of the rate from where another trial has ended; evaluations of both."""
-        how: dict[str, Any] = self.how(BOTH, s) | dict(steps=max(self.steps // 2, 1), learning_rate=self.rate / 3)
-        design = self.task.design(self.network(trial))
-        found = codesign.optimise(self.task.objective, design, ratio=self.ratio, **how, key=key)
-        own = self.trial(found.tree, found, s)
-        return dataclasses.replace(own, evaluations=own.evaluations + trial.evaluations)
-
-    def rival(self, name: str, start: Network, budget: float, key: Array, s: int) -> Trial:
-        """A search without a gradient, by as many evaluations."""
-        design, options = self.task.design(start), self.how(name, s)["options"]
-        same: dict[str, Any] = dict(evaluations=budget, options=options, key=key)
-        if name == "random search":
-            found = codesign.random_search(self.task.objective, design, sample=self.task.sample, **same)
-        else:
-            kind = "cma" if name == "CMA-ES" else "one"
-            found = codesign.evolution_strategy(self.task.objective, design, kind=kind, sigma=0.1, **same)
-        return self.trial(found.tree, found, s)
-
-    def how(self, name: str, s: int) -> dict[str, Any]:
-        """What searches share."""
-        inside = None if self.place is None else self.place / "states" / f"{_plain(name)}_{s}"
-        options = codesign.Options(
-            abreast=False, progress=self.progress, label=f"X5, seed {s}: {name}", checkpoint=inside, save_every=20.0
-        )
-        return dict(steps=self.steps, learning_rate=self.rate, options=options)
-
-    def trial(self, network: Network, result: codesign.Result, s: int) -> Trial:
-        """In the coordinates of all variables."""
-        found = result.to_dict()
-        same = {n: found[n] for n in ("evaluations", "seconds", "trace", "skipped", "at_bounds")}
-        return Trial(test=0.0, seed=s, theta=_theta(self.design, network), **same)
-
-    def measured(self, start: Network, key: Array) -> float:
-        """What a gradient counts as; kept, so that a resumed run allows the others as much as before."""
-        file = None if self.place is None else self.place / "ratio.json"
-        if file is not None and file.exists():
-            with contextlib.suppress(ValueError, TypeError):
-                return float(json.loads(file.read_text(encoding="utf-8")))
-        ratio = codesign.gradient_ratio(self.task.objective, self.task.design(start), abreast=False, key=key)
-        if file is not None:
-            write_json(file, ratio)
-        return ratio
-
-
-def _plain(name: str) -> str:
-    return name.replace("(1+1)", "one").replace(" ", "_").replace(".", "p")
-
-
-def _theta(design: Design, network: Network) -> list[float]:
-    return np.asarray(design.with_tree(network).theta, float).tolist()
-
-
-def judged(task: Task, network: Network, key: Array) -> tuple[float, float, float, float]:
-    """Part of wrong answers, pJ and spikes of a decision, and the objective, on `JUDGED` draws of chips and inputs."""
-    wrong, energy, spikes, loss = (float(a) for a in _judged(task, network, jax.random.split(key, JUDGED)))
-    return wrong, energy, spikes, loss
-
-
-@eqx.filter_jit
-def _judged(task: Task, network: Network, keys: Array) -> tuple[Array, ...]:
-    both = lax.map(lambda k: (*task.judged(network, k), task.objective(network, k)), keys)
-    return tuple(jnp.mean(a) for a in both)

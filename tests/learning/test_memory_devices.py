@@ -23,7 +23,7 @@ from learning.experiments.x4_devices import (
     interval,
     lifetime,
 )
-from neurojax._circuit_spice import through_ngspice
+from neurojax import through_ngspice
 from neurojax.errors import DataError
 from physics.device import Environment
 from physics.kinetics import thermal_voltage

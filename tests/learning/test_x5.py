@@ -12,8 +12,9 @@ from established import rarely
 
 from learning.experiments import x5_report
 from learning.experiments.x5_check import check, circuit
+from learning.experiments.x5_flow import Core
 from learning.experiments.x5_network import CIRCUIT, GEOMETRY, Network, Task, decision_energy, nominal
-from learning.experiments.x5_neuron import Core, bounded
+from learning.experiments.x5_neuron import bounded
 from learning.experiments.x5_task import DURATION, delays
 from neurojax.errors import DataError
 from physics import Environment, NbO2Mott

@@ -12,7 +12,6 @@ from scipy.optimize import brentq
 
 import neurojax as nj
 import physics
-from neurojax._circuit_spice import through_ngspice
 from neurojax._schematic import crossings, layout
 from physics.quantity import with_values
 
@@ -208,7 +207,7 @@ def test_waveforms_are_those_of_ngspice(name):
             V1=(nj.triangle(2.0, -2.0, 1e-3).repeat(2), "in", "gnd"), D1=(physics.Diode(), "in", "out"),
             R1=(resistor(1e4), "out", "gnd"), C1=(capacitor(1e-7), "out", "gnd"),
         ), None, {}, 1e-7  # fmt: skip
-    theirs, _ = through_ngspice(circuit, duration, v0=v0, reltol=1e-5, max_step=step)
+    theirs, _ = nj.through_ngspice(circuit, duration, v0=v0, reltol=1e-5, max_step=step)
     record = circuit.transient(duration, v0=v0, ts=np.linspace(0, duration or 2e-3, 2001))
     for found, expected in ((record.v, circuit.nodes), (record.i, ("V1",))):
         for n in expected:

@@ -8,7 +8,6 @@ import pytest
 from circuits import CASES
 
 import neurojax as nj
-from neurojax._circuit_spice import through_ngspice
 from physics.device import Environment
 from physics.elements import Capacitor, Resistor
 
@@ -28,7 +27,7 @@ def test_waveforms_and_spikes(name):
     env, ts = Environment(temperature=jnp.asarray(case.kelvin)), np.linspace(0, case.duration, 20001)
     options = dict(rtol=1e-8, atol=1e-10, gradient="forward", max_steps=2**18, progress=False)
     record = case.circuit.transient(case.duration, v0=case.v0, env=env, ts=ts, **options)
-    theirs, _ = through_ngspice(
+    theirs, _ = nj.through_ngspice(
         case.circuit, case.duration, v0=case.v0, env=env, reltol=1e-6, max_step=case.step, timeout=200.0
     )
     for what in (record.v, {n: i for n, i in record.i.items() if n in case.circuit.sources}):
@@ -55,7 +54,7 @@ def test_a_source_that_begins_before_zero_is_not_cut():
         V1=(before, "in", "gnd"), V2=(late, "top", "in"), R1=(Resistor(jnp.asarray(1e3)), "top", "out"),
         C1=(Capacitor(one), "out", "gnd"),
     )  # fmt: skip
-    theirs, _ = through_ngspice(circuit, reltol=1e-6, max_step=2e-6)
+    theirs, _ = nj.through_ngspice(circuit, reltol=1e-6, max_step=2e-6)
     assert theirs["t"][0] == pytest.approx(-2e-3) and theirs["t"][-1] == pytest.approx(1e-3)
     record = circuit.transient(ts=np.linspace(-2e-3, 1e-3, 301), rtol=1e-8, atol=1e-10, progress=False)
     there = np.interp(record.t, theirs["t"], theirs["out"])
