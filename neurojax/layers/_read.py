@@ -1,7 +1,8 @@
 """Readings of stacks of arrays: tiles, wires, converters, noise, and transposed readings for gradients.
 
-A stack (k, n, m) is cut into tiles (k, tile rows, tile columns, r, c). What does not fill a tile is left empty: rows at
-the top and columns at the right, where nothing flows. Partial sums are added behind the converters.
+A stack (k, groups n, m) is cut into tiles (k, groups tile rows, tile columns, r, c). What does not fill a tile is left
+empty: rows at the top and columns at the right, where nothing flows. Partial sums of a group are added behind the
+converters.
 """
 
 from collections.abc import Callable
@@ -25,12 +26,13 @@ def tiling(count: int, most: int | None) -> tuple[int, int]:
     return tiles, -(-count // tiles)
 
 
-def cut(g: Array, hardware: Hardware) -> Array:
-    """(k, n, m) as tiles (k, tile rows, tile columns, r, c)."""
-    k, n, m = g.shape
+def cut(g: Array, hardware: Hardware, groups: int) -> Array:
+    """(k, groups n, m) as tiles (k, groups tile rows, tile columns, r, c)."""
+    k, rows, m = g.shape
+    n = rows // groups
     (a, r), (b, c) = tilings(n, m, hardware)
-    g = jnp.pad(g, ((0, 0), (a * r - n, 0), (0, b * c - m)))
-    return jnp.transpose(g.reshape(k, a, r, b, c), (0, 1, 3, 2, 4))
+    g = jnp.pad(g.reshape(k * groups, n, m), ((0, 0), (a * r - n, 0), (0, b * c - m)))
+    return jnp.transpose(g.reshape(k, groups * a, r, b, c), (0, 1, 3, 2, 4))
 
 
 def tilings(n: int, m: int, hardware: Hardware) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -38,25 +40,26 @@ def tilings(n: int, m: int, hardware: Hardware) -> tuple[tuple[int, int], tuple[
     return tiling(n, rows), tiling(m, columns)
 
 
-def cut_inputs(v: Array, hardware: Hardware) -> Array:
-    """(batch, n) as (tile rows, batch, r)."""
-    batch, n = v.shape
+def cut_inputs(v: Array, hardware: Hardware, groups: int) -> Array:
+    """(batch, groups n) as (groups tile rows, batch, r)."""
+    batch, n = v.shape[0], v.shape[1] // groups
     a, r = tiling(n, (hardware.tile or (None, None))[0])
-    return jnp.swapaxes(jnp.pad(v, ((0, 0), (a * r - n, 0))).reshape(batch, a, r), 0, 1)
+    v = jnp.pad(v.reshape(batch, groups, n), ((0, 0), (0, 0), (a * r - n, 0)))
+    return jnp.swapaxes(v.reshape(batch, groups * a, r), 0, 1)
 
 
-def currents(g: Array, v: Array, hardware: Hardware, key: Array | None) -> Array:
-    """Sums over all tiles of what their converters say (A), (k, batch, m), of voltages (batch, n)."""
+def currents(g: Array, v: Array, hardware: Hardware, key: Array | None, groups: int) -> Array:
+    """Sums over the tiles of each group of what their converters say (A), (k, batch, groups, m), of voltages."""
     k, _, m = g.shape
     keys = (None,) * 3 if key is None else jax.random.split(key, 3)
     if hardware.knows("noisy"):
         v = converted(hardware.dac, v, keys[0])
-    tiles, given = cut(g, hardware), cut_inputs(v, hardware)
+    tiles, given = cut(g, hardware, groups), cut_inputs(v, hardware, groups)
     i = analog(tiles, given, hardware, keys[1])
     if hardware.knows("noisy"):
         i = converted(hardware.adc, i, keys[2])
-    i = jnp.sum(i, axis=1)
-    return jnp.swapaxes(i, 1, 2).reshape(k, v.shape[0], -1)[..., :m]
+    i = jnp.sum(i.reshape(k, groups, -1, *i.shape[2:]), axis=2)
+    return jnp.transpose(i, (0, 3, 1, 2, 4)).reshape(k, v.shape[0], groups, -1)[..., :m]
 
 
 def analog(tiles: Array, v: Array, hardware: Hardware, key: Array | None) -> Array:
@@ -172,9 +175,9 @@ def _noise(g: Array, v: Array, i: Array, hardware: Hardware, key: Array | None) 
     return i + deviation * jax.random.normal(key, i.shape, i.dtype)
 
 
-def power(g: Array, v: Array, hardware: Hardware) -> Array:
+def power(g: Array, v: Array, hardware: Hardware, groups: int) -> Array:
     """Taken from the sources of the rows by all tiles (W), (batch,)."""
-    tiles, given = cut(g, hardware), cut_inputs(v, hardware)
+    tiles, given = cut(g, hardware, groups), cut_inputs(v, hardware, groups)
     if not hardware.knows("wires"):
         return jnp.einsum("xby,kxzyc->b", given**2, tiles)
 

@@ -1,5 +1,6 @@
 """Convolutions on crossbars: a kernel of four axes as a matrix, one patch of the input after the other on its rows."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def as_matrix(kernel: Float[Array, "..."]) -> Float[Array, "n m"]:
     """A kernel (k_1, .., k_d, in, out) as rows (in, k_1, .., k_d) and columns (out), the order of patches.
 
     Args:
-        kernel: as of `nnx.Conv`.
+        kernel: as of `nnx.Conv`, `in` the channels of one group.
     """
     d = kernel.ndim - 2
     return jnp.moveaxis(kernel, d, 0).reshape(-1, kernel.shape[-1])
@@ -37,8 +38,8 @@ def as_kernel(matrix: Float[Array, "n m"], size: tuple[int, ...]) -> Float[Array
 class CrossbarConv(nnx.Module):
     """y = convolution of x with a kernel, plus a bias; each patch is one reading of the same arrays.
 
-    The rows of a patch are (in, k_1, .., k_d); arrays that are too small share them (`Hardware.tile`). Inputs are
-    (batch, spatial axes, channels), as of `nnx.Conv`.
+    The rows of a patch are (in, k_1, .., k_d); arrays that are too small share them (`Hardware.tile`), every group of
+    channels has arrays of its own. Inputs are (batch, spatial axes, channels), as of `nnx.Conv`.
 
     Attributes:
         matrix: the arrays, a `CrossbarLinear` of the flattened kernel.
@@ -53,6 +54,7 @@ class CrossbarConv(nnx.Module):
         *,
         padding: str | Sequence[tuple[int, int]] = "SAME",
         kernel_dilation: int | Sequence[int] = 1,
+        feature_group_count: int = 1,
         kernel_init: Callable[..., Array] | None = None,
         param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
@@ -62,28 +64,38 @@ class CrossbarConv(nnx.Module):
 
         Args:
             in_features, out_features: channels. kernel_size, strides, padding, kernel_dilation, kernel_init: as of
-                `nnx.Conv`, padding "SAME", "VALID" or pairs. param_dtype: of all numbers. rngs: as of `CrossbarLinear`.
+                `nnx.Conv`, padding "SAME", "VALID" or pairs. feature_group_count: groups of channels; as many as
+                in_features make it depthwise. param_dtype: of all numbers. rngs: as of `CrossbarLinear`.
             options: further keywords of `CrossbarLinear`.
 
         Raises:
-            CircuitError: more than three axes, or another padding.
+            CircuitError: more than three axes, another padding, or groups that do not divide the channels.
         """
         size = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
         if len(size) not in DIMENSIONS:
             raise CircuitError(f"kernel_size = {kernel_size}: 1 to 3 axes.")
         if isinstance(padding, str) and padding not in ("SAME", "VALID"):
             raise CircuitError(f"padding = {padding!r}: 'SAME', 'VALID' or pairs of numbers.")
+        groups = feature_group_count
+        if groups < 1 or in_features % groups or out_features % groups:
+            raise CircuitError(
+                f"feature_group_count = {groups} does not divide {in_features} channels in and {out_features} out."
+            )
         self.in_features, self.out_features, self.kernel_size = in_features, out_features, size
+        self.feature_group_count = groups
         self.strides = _each(strides, len(size))
         self.kernel_dilation = _each(kernel_dilation, len(size))
         self.padding: Any = padding if isinstance(padding, str) else tuple(tuple(p) for p in padding)
         init = kernel_init or nnx.initializers.lecun_normal()
-        drawn = lambda key, shape, dtype: as_matrix(init(key, (*size, in_features, out_features), dtype))  # noqa: E731
-        rows = in_features
-        for k in size:
-            rows *= k
+        drawn = lambda key, shape, dtype: as_matrix(init(key, (*size, in_features // groups, out_features), dtype))  # noqa: E731
         self.matrix = CrossbarLinear(
-            rows, out_features, kernel_init=drawn, param_dtype=param_dtype, rngs=rngs, **options
+            in_features * math.prod(size),
+            out_features,
+            groups=groups,
+            kernel_init=drawn,
+            param_dtype=param_dtype,
+            rngs=rngs,
+            **options,
         )
 
     def patches(self, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *out n"]:
@@ -107,7 +119,7 @@ class CrossbarConv(nnx.Module):
         return y[0] if single else y
 
     def weights(self) -> tuple[Float[Array, "..."], Float[Array, " out"] | None]:
-        """Kernel (k_1, .., k_d, in, out) and bias that the cells stand for."""
+        """Kernel (k_1, .., k_d, in/groups, out) and bias that the cells stand for."""
         matrix, bias = self.matrix.weights()
         return as_kernel(matrix, self.kernel_size), bias
 
@@ -115,7 +127,8 @@ class CrossbarConv(nnx.Module):
         """Write weights.
 
         Args:
-            kernel: (k_1, .., k_d, in, out). bias: (out,), or None. options: keywords of `CrossbarLinear.program`.
+            kernel: (k_1, .., k_d, in/groups, out). bias: (out,), or None.
+            options: keywords of `CrossbarLinear.program`.
         """
         self.matrix.program(as_matrix(jnp.asarray(kernel)), bias, **options)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.scipy.linalg import block_diag
 from jaxtyping import Array
 
 from neurojax.errors import CircuitError
@@ -40,7 +41,7 @@ def to_crossbar(
 ) -> Any:
     """A copy of a model whose dense and convolutional layers, and recurrent cells, are crossbars with the same weights.
 
-    `nnx.Linear`, `nnx.Conv` of one group, `nnx.SimpleCell`, `nnx.OptimizedLSTMCell` and `nnx.GRUCell` are replaced;
+    `nnx.Linear`, `nnx.Conv`, `nnx.SimpleCell`, `nnx.OptimizedLSTMCell` and `nnx.GRUCell` are replaced;
     `nnx.LSTMCell` keeps its eight dense layers, each on arrays of its own. Other layers stay as they are.
 
     Args:
@@ -50,7 +51,7 @@ def to_crossbar(
         rngs: of noise and modifiers (default: `nnx.Rngs(0)`). options: further keywords of `CrossbarLinear`.
 
     Raises:
-        CircuitError: a model without any layer that could be replaced.
+        CircuitError: a model without any layer that could be replaced, or a convolution of a dilated input.
     """
     rngs = nnx.Rngs(0) if rngs is None else rngs
     found: list[str] = []
@@ -83,9 +84,10 @@ def _crossbar_of(layer: Any, options: dict[str, Any], per: str) -> Any:
 
 
 def _conv_of(layer: Any, options: dict[str, Any], per: str) -> CrossbarConv:
-    if layer.feature_group_count != 1 or layer.input_dilation not in (1, (1,) * len(layer.kernel_size)):
-        raise CircuitError("to_crossbar: a convolution in groups or with a dilated input has no crossbar here.")
+    if layer.input_dilation not in (None, 1, (1,) * len(layer.kernel_size)):
+        raise CircuitError(f"to_crossbar: input_dilation = {layer.input_dilation}; only 1 has a crossbar here.")
     kernel, bias = layer.kernel[...], layer.bias[...] if layer.bias is not None else None
+    kernel = kernel if layer.mask is None else kernel * layer.mask
     new = CrossbarConv(
         layer.in_features,
         layer.out_features,
@@ -93,6 +95,7 @@ def _conv_of(layer: Any, options: dict[str, Any], per: str) -> CrossbarConv:
         layer.strides,
         padding=layer.padding,
         kernel_dilation=layer.kernel_dilation,
+        feature_group_count=layer.feature_group_count,
         use_bias=bias is not None,
         param_dtype=kernel.dtype,
         **options,
@@ -114,6 +117,7 @@ def to_digital(model: Any, *, rngs: nnx.Rngs | None = None) -> Any:
 def _digital_of(layer: Any, rngs: nnx.Rngs) -> Any:
     if isinstance(layer, CrossbarLinear):
         kernel, bias = layer.weights()
+        kernel = block_diag(*jnp.split(kernel, layer.groups, axis=1))
         new: Any = nnx.Linear(*kernel.shape, use_bias=bias is not None, param_dtype=kernel.dtype, rngs=rngs)
     elif isinstance(layer, CrossbarConv):
         kernel, bias = layer.weights()
@@ -124,6 +128,7 @@ def _digital_of(layer: Any, rngs: nnx.Rngs) -> Any:
             layer.strides,
             padding=layer.padding,
             kernel_dilation=layer.kernel_dilation,
+            feature_group_count=layer.feature_group_count,
             use_bias=bias is not None,
             param_dtype=kernel.dtype,
             rngs=rngs,

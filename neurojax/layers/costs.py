@@ -66,13 +66,14 @@ def cost(layer: Any, x: Float[Array, "*batch n"], technology: Technology | None 
     dtype = layer.param_dtype
     technology = Technology() if technology is None else technology
     tech: Any = jax.tree.map(lambda a: a.astype(dtype), technology)
-    arrays, rows, columns = layer.cells[...].shape
-    (down, r), (across, c) = _read.tilings(rows, columns, hardware)
+    codes, rows, columns = layer.cells[...].shape
+    (down, r), (across, c) = _read.tilings(rows // layer.groups, columns, hardware)
+    arrays = codes * layer.groups
     v = layer.voltages(x)
     lead = jnp.shape(x)[:-1]
     power = layer.power(x)
     of_arrays = power * hardware.t_read
-    lines = tech.c_line * tech.pitch * c * arrays * across * jnp.sum(v**2, axis=1).reshape(lead)
+    lines = tech.c_line * tech.pitch * c * codes * across * jnp.sum(v**2, axis=1).reshape(lead)
     conversions = arrays * across * c * down
     adc = jnp.asarray(_told(hardware.adc, "energy", 0.0), dtype) * conversions
     of_dac = jnp.where(jnp.asarray(hardware.dac is not None), tech.dac_energy, jnp.zeros((), dtype)) * rows * across

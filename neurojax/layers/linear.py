@@ -8,9 +8,10 @@ With parts p = (g - g_min)/(g_max - g_min) of the window of the cells as paramet
 
     u = clip(x/x_max, -1, 1),   v = v_read (u, 1, .., 1),   i = crossbars(g, v),   y = w_max x_max decode(i)/v_read
 
-The last rows, driven at full voltage, hold the bias b/x_max. Gradients are those of exactly this: through wires by the
-adjoint network, through noise along the path; converters bring their own. Values of p beyond 0 and 1 read as these,
-their gradient goes on (`within_window` keeps an optimiser inside).
+The last rows, driven at full voltage, hold the bias b/x_max. Groups of inputs and outputs that do not meet have arrays
+of their own. Gradients are those of exactly this: through wires by the adjoint network, through noise along the path;
+converters bring their own. Values of p beyond 0 and 1 read as these, their gradient goes on (`within_window` keeps an
+optimiser inside).
 """
 
 from collections.abc import Callable
@@ -36,9 +37,9 @@ class CrossbarLinear(nnx.Module):
     """y = x W + b by Ohm's and Kirchhoff's laws.
 
     Attributes:
-        cells: parts of the window of each cell, (arrays, rows, columns), the parameters. scale: w_max, a scalar or
-            (out_features,). input_range: x_max; a parameter if it is learned. modifier: what training does to the
-            cells, `modifier(cells, key=...)`, switched off by `layer.eval()`.
+        cells: parts of the window of each cell, (arrays, rows, columns), the parameters; rows of all groups one after
+            the other. scale: w_max, a scalar or (out_features,). input_range: x_max; a parameter if it is learned.
+            modifier: what training does to the cells, `modifier(cells, key=...)`, switched off by `layer.eval()`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class CrossbarLinear(nnx.Module):
         out_features: int,
         *,
         hardware: Hardware | None = None,
+        groups: int = 1,
         use_bias: bool = True,
         bias_rows: int = 1,
         input_range: float = 1.0,
@@ -62,7 +64,8 @@ class CrossbarLinear(nnx.Module):
 
         Args:
             in_features, out_features: lengths of inputs and outputs. hardware: what it runs on (default: ideal).
-            use_bias: whether there is one. bias_rows: how many rows share it.
+            groups: equal parts of the inputs, each of which feeds its own part of the outputs.
+            use_bias: whether there is one. bias_rows: how many rows share it, in each group.
             input_range: largest magnitude of an input. learn_range: whether that is a parameter.
             w_max: largest weight, one number or (out_features,) (default: 1.5 times the largest of the new ones).
             modifier: of the cells in training. kernel_init, bias_init: as of `nnx.Linear`.
@@ -76,7 +79,12 @@ class CrossbarLinear(nnx.Module):
                 f"CrossbarLinear of {in_features} inputs, {out_features} outputs, {bias_rows} rows for the bias and "
                 f"input_range = {input_range}: all must be positive."
             )
-        self.in_features, self.out_features = in_features, out_features
+        if groups < 1 or in_features % groups or out_features % groups:
+            raise CircuitError(
+                f"{in_features} inputs and {out_features} outputs cannot be parted into {groups} equal groups; the "
+                "number of groups must divide both."
+            )
+        self.in_features, self.out_features, self.groups = in_features, out_features, groups
         self.bias_rows = bias_rows if use_bias else 0
         self.param_dtype = param_dtype
         self.modifier_numbers, self.modifier_fixed = split(modifier, param_dtype)
@@ -87,7 +95,7 @@ class CrossbarLinear(nnx.Module):
         range_ = jnp.asarray(input_range, param_dtype)
         self.input_range = nnx.Param(range_) if learn_range else Scale(range_)
         kernel_init = kernel_init or nnx.initializers.lecun_normal()
-        kernel = kernel_init(rngs.params(), (in_features, out_features), param_dtype)
+        kernel = kernel_init(rngs.params(), (in_features // groups, out_features), param_dtype)
         bias = (bias_init or nnx.initializers.zeros_init())(rngs.params(), (out_features,), param_dtype)
         self.scale = Scale(jnp.ones((), param_dtype))
         self.cells = nnx.Param(jnp.zeros((), param_dtype))
@@ -118,7 +126,7 @@ class CrossbarLinear(nnx.Module):
         """Write weights, as exactly as the coding can.
 
         Args:
-            kernel: (in_features, out_features). bias: (out_features,), or None for zero.
+            kernel: (in_features/groups, out_features). bias: (out_features,), or None for zero.
             w_max: largest weight that the window holds (default: the largest of kernel and bias, times `headroom`).
             headroom: of the default. per: "array" for one largest weight, "column" for one of each.
 
@@ -127,8 +135,9 @@ class CrossbarLinear(nnx.Module):
         """
         dtype = self.param_dtype
         kernel = jnp.asarray(kernel, dtype)
-        if kernel.shape != (self.in_features, self.out_features):
-            raise CircuitError(f"kernel of shape {kernel.shape}; ({self.in_features}, {self.out_features}) is needed.")
+        needed = (self.in_features // self.groups, self.out_features)
+        if kernel.shape != needed:
+            raise CircuitError(f"kernel of shape {kernel.shape}; {needed} is needed.")
         if bias is not None and not self.bias_rows:
             raise CircuitError("a bias for a layer without a row for it: use_bias=True, or bias=None.")
         b = jnp.zeros(self.out_features, dtype) if bias is None else jnp.asarray(bias, dtype)
@@ -139,17 +148,27 @@ class CrossbarLinear(nnx.Module):
             w_max = headroom * jnp.where(largest > 0, largest, jnp.ones_like(largest))
         w_max = jnp.asarray(w_max, dtype)
         coding = self.hardware.coding
-        g = coding.encode(jnp.clip(rows / jnp.broadcast_to(w_max, rows.shape), -1, 1))
+        g = coding.encode(self._below(jnp.clip(rows / jnp.broadcast_to(w_max, rows.shape), -1, 1)))
         set_value(self.scale, w_max)
         set_value(self.cells, jnp.asarray((g - coding.g_min) / (coding.g_max - coding.g_min), dtype))
 
     def weights(self) -> tuple[Float[Array, "n m"], Float[Array, " m"] | None]:
-        """Kernel and bias that the cells stand for."""
+        """Kernel (in_features/groups, out_features) and bias that the cells stand for."""
         coding = self.hardware.coding
-        rows = coding.decode(self.conductances(), jnp.ones((1, 1), self.param_dtype))
+        rows = self._beside(coding.decode(self.conductances(), jnp.ones((1, 1), self.param_dtype)))
         rows = rows * jnp.broadcast_to(self.scale[...], rows.shape)
-        kernel, bias = rows[: self.in_features], rows[self.in_features :]
+        kernel, bias = jnp.split(rows, [self.in_features // self.groups])
         return kernel, jnp.sum(bias, axis=0) * self.input_range[...] if self.bias_rows else None
+
+    def _below(self, rows: Array) -> Array:
+        """Columns of all groups, (n, groups m), with those of one below those of the other, (groups n, m)."""
+        n, groups = rows.shape[0], self.groups
+        return jnp.swapaxes(rows.reshape(n, groups, -1), 0, 1).reshape(groups * n, -1)
+
+    def _beside(self, rows: Array) -> Array:
+        """What `_below` was given."""
+        groups, m = self.groups, rows.shape[1]
+        return jnp.swapaxes(rows.reshape(groups, -1, m), 0, 1).reshape(-1, groups * m)
 
     def conductances(self, *, key: Array | None = None) -> Float[Array, "arrays rows columns"]:
         """Of the cells (S).
@@ -163,11 +182,11 @@ class CrossbarLinear(nnx.Module):
         return coding.g_min + (coding.g_max - coding.g_min) * straight_clip(cells, 0.0, 1.0)
 
     def voltages(self, x: Float[Array, "*batch n"]) -> Float[Array, "batch rows"]:
-        """On the rows (V), of inputs `x`, all their leading axes as one."""
-        x = jnp.asarray(x, self.param_dtype).reshape(-1, self.in_features)
+        """On the rows (V), of inputs `x`, all their leading axes as one; those of each group, then of its bias."""
+        x = jnp.asarray(x, self.param_dtype).reshape(-1, self.groups, self.in_features // self.groups)
         u = jnp.clip(x / self.input_range[...], -1, 1)
-        u = jnp.concatenate([u, jnp.ones((u.shape[0], self.bias_rows), u.dtype)], axis=1)
-        return self.hardware.v_read * u
+        u = jnp.concatenate([u, jnp.ones((*u.shape[:2], self.bias_rows), u.dtype)], axis=2)
+        return self.hardware.v_read * u.reshape(u.shape[0], -1)
 
     def __call__(self, x: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
         """Outputs of inputs `x`."""
@@ -176,15 +195,17 @@ class CrossbarLinear(nnx.Module):
         modified = self.modifier is not None and not self.deterministic
         one, two = jax.random.split(self.rngs()) if noisy or modified else (None, None)
         v = self.voltages(x)
-        i = _read.currents(self.conductances(key=one if modified else None), v, hardware, two if noisy else None)
-        y = hardware.coding.decode(i, jnp.sum(v, axis=1, keepdims=True))
+        g = self.conductances(key=one if modified else None)
+        i = _read.currents(g, v, hardware, two if noisy else None, self.groups)
+        total = jnp.sum(v.reshape(v.shape[0], self.groups, -1), axis=-1, keepdims=True)
+        y = hardware.coding.decode(i, total).reshape(v.shape[0], -1)
         y = y * jnp.broadcast_to(self.scale[...], y.shape) * (self.input_range[...] / hardware.v_read)
         return y.reshape(*lead, self.out_features)
 
     def power(self, x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
         """Taken by the arrays while inputs `x` are read (W); without converters."""
         lead = jnp.shape(x)[:-1]
-        return _read.power(self.conductances(), self.voltages(x), self.hardware).reshape(lead)
+        return _read.power(self.conductances(), self.voltages(x), self.hardware, self.groups).reshape(lead)
 
 
 def joined(numbers: Any, fixed: Any) -> Any:
