@@ -7,8 +7,14 @@ what lies behind is one source E behind one resistance Z (Thevenin):
     Z'_k = Z_k/(1 + s_k Z_k),  E'_k = (E_k + Z_k q_k)/(1 + s_k Z_k)
     Z_{k+1} = Z'_k + R_{k+1},  E_{k+1} = E'_k + e_{k+1}
 
-and going back v_k lies between E'_k and v_{k+1} - e_{k+1}. Nothing is subtracted from anything near it and nothing is
-divided by a resistance alone, so a resistance may be zero or, as `OPEN`, infinite, and answers are sharp to rounding.
+and going back v_k lies between E'_k and v_{k+1} - e_{k+1}. Behind an infinite resistance it is a source of current J
+instead (Norton, of no conductance): J + q at nodes without a conductance, and
+
+    Z'_k = 1/s_k,  E'_k = (J_k + q_k)/s_k
+
+at the first one that has some. Nothing is subtracted from anything near it, nothing is divided by a resistance alone
+and no large number stands for an infinite one, so any resistance may be zero or infinite, and answers are sharp to
+rounding. A node that nothing holds has the voltage of the next one.
 
 Arrays are (position, batch, line): a step of a sweep works on all lines of all inputs at once.
 """
@@ -21,32 +27,45 @@ from jaxtyping import Array, Float
 
 
 class Ladder(NamedTuple):
-    """What the sweeps need of the resistances, each (position, 1 or batch, line): 1/(1 + s Z), Z' (ohm), R/(R + Z')."""
+    """What the sweeps need of the resistances, each (position, 1 or batch, line).
+
+    `pass_on` and `z` are what E (or J) and q at a node count for in E' (or J'), 1/(1 + s Z) and Z' (ohm), `shift` what
+    a source along the line does. `held` is 1 where that is a voltage, and 0 where it is a current; `back` is
+    R/(R + Z') for the one, R (ohm) for the other.
+    """
 
     pass_on: Array
     z: Array
     back: Array
-
-
-def without_infinity(r: Array) -> Array:
-    """Resistances (ohm), infinite ones as large as the precision can stand."""
-    return jnp.minimum(r, 1e30 if r.dtype == jnp.float64 else 1e15)
+    held: Array
+    shift: Array
 
 
 def factor(s: Float[Array, "p batch lines"], r: Array) -> Ladder:
     """A ladder of conductances `s` (S) and resistances `r` (ohm), (p + 1, 1, lines or 1)."""
     r = jnp.broadcast_to(r, (r.shape[0], *s.shape[1:]))
+    ohm = jnp.where(jnp.isinf(r), jnp.zeros_like(r), r)
 
-    def step(z, given):
-        s, behind = given
-        pass_on = 1 / (1 + s * z)
-        z = z * pass_on
-        total = behind + z
-        some = total > 0
-        back = jnp.where(some, behind / jnp.where(some, total, jnp.ones_like(total)), jnp.ones_like(total))
-        return total, (pass_on, z, back)
+    def step(before, given):
+        z, held, flows = before
+        s, ohm, closed = given
+        some = s > 0
+        inverse = 1 / jnp.where(some, s, jnp.ones_like(s))
+        one, none = jnp.ones_like(z), jnp.zeros_like(z)
+        share = 1 / (1 + s * z)
+        pass_on = jnp.where(held, share, jnp.where(flows, inverse, none))
+        gain = jnp.where(held, z * share, inverse)
+        shift = jnp.where(held, share, none)
+        z, now = jnp.where(held, z * share, jnp.where(some, inverse, none)), held | some
+        total = ohm + z
+        back = jnp.where(total > 0, ohm / jnp.where(total > 0, total, one), one)
+        back = jnp.where(closed, jnp.where(now, back, ohm), jnp.where(now, one, none))
+        held = now & closed
+        return (jnp.where(held, total, none), held, closed), (pass_on, gain, back, now.astype(z.dtype), shift)
 
-    return Ladder(*lax.scan(step, r[0], (s, r[1:]))[1])
+    closed = jnp.isfinite(r)
+    start = (ohm[0], closed[0], jnp.zeros_like(closed[0]))
+    return Ladder(*lax.scan(step, start, (s, ohm[1:], closed[1:]))[1])
 
 
 def sweep(
@@ -62,22 +81,21 @@ def sweep(
     shape = jnp.shape(given[0])
     none = jnp.zeros(shape, ladder.z.dtype)
     first, last = (none, none) if ends is None else ends
-    first, last = (first, last) if e is None else (first + e[0], last)
 
     def forward(y, given):
         ladder, q, e = given
-        y = ladder.pass_on * (y if e is None else y + e)
+        y = ladder.pass_on * y
+        y = y if e is None else y + ladder.shift * e
         y = y if q is None else y + ladder.z * q
         return y, y
 
     def backward(x, given):
         ladder, y, e = given
         x = x if e is None else x - e
-        x = x + ladder.back * (y - x)
+        x = x + ladder.back * (y - ladder.held * x)
         return x, x
 
-    inner = None if e is None else jnp.concatenate([jnp.zeros_like(e[:1]), e[1:-1]])
-    y = lax.scan(forward, first, (ladder, q, inner))[1]
+    y = lax.scan(forward, first, (ladder, q, None if e is None else e[:-1]))[1]
     behind = None if e is None else e[1:]
     return lax.scan(backward, last, (ladder, y, behind), reverse=True)[1]
 
@@ -91,12 +109,16 @@ def end_currents(
         into: what leaves the line at each node. r: ohm, (p + 1, 1, lines or 1). ends: V at both ends.
 
     From Kirchhoff's voltage law around the line, not from differences of neighbouring voltages; where no resistance
-    decides between two ends, each gives half.
+    decides between two ends, each gives half. An infinite one parts the line: what is before it comes from the begin.
     """
-    tiny = jnp.zeros_like(r).at[0].set(jnp.finfo(r.dtype).tiny * 1e6).at[-1].set(jnp.finfo(r.dtype).tiny * 1e6)
-    r = r + tiny
-    whole = jnp.sum(r, axis=0)
+    parted = jnp.isinf(r)
+    some = jnp.any(parted, axis=0)
+    ends_only = jnp.zeros_like(r).at[0].set(jnp.finfo(r.dtype).tiny * 1e6).at[-1].set(jnp.finfo(r.dtype).tiny * 1e6)
+    ohm = jnp.where(some[None], (parted & (jnp.cumsum(parted, axis=0) == 1)).astype(r.dtype), r + ends_only)
+    whole = jnp.sum(ohm, axis=0)
+    around = jnp.where(some, jnp.zeros_like(whole), ends[0] - ends[1])
     # What leaves at a node comes from the begin as far as the resistance behind it is in the whole.
-    share = jnp.flip(jnp.cumsum(jnp.flip(r / whole[None], 0), axis=0), 0)[1:]
-    first = (ends[0] - ends[1]) / whole + jnp.sum(share * into, axis=0)
-    return first, jnp.sum(into, axis=0) - first, first[None] - jnp.cumsum(into, axis=0)[:-1]
+    share = jnp.flip(jnp.cumsum(jnp.flip(ohm / whole[None], 0), axis=0), 0)[1:]
+    first = around / whole + jnp.sum(share * into, axis=0)
+    last = jnp.where(parted[-1], jnp.zeros_like(first), jnp.sum(into, axis=0) - first)
+    return first, last, first[None] - jnp.cumsum(into, axis=0)[:-1]

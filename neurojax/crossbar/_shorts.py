@@ -111,6 +111,9 @@ def _bridges(g: Array, at: Shorts, r: Resistances) -> Array:
 
 def _seen(s: Array, r: Array) -> Array:
     """Resistance to what holds the line, from each node, if all cells led to something held."""
-    before, behind = factor(s, r).z, jnp.flip(factor(jnp.flip(s, 0), jnp.flip(r, 0)).z, 0)
+    from_here, from_there = factor(s, r), factor(jnp.flip(s, 0), jnp.flip(r, 0))
+    before, behind = from_here.z, jnp.flip(from_there.z, 0)
     total = before + behind - s * before * behind
-    return before * jnp.where(total > 0, behind / jnp.where(total > 0, total, jnp.ones_like(total)), 0.0 * behind)
+    both = before * jnp.where(total > 0, behind / jnp.where(total > 0, total, jnp.ones_like(total)), 0.0 * behind)
+    either = jnp.where(jnp.flip(from_there.held, 0) > 0, behind, jnp.full_like(both, jnp.inf))
+    return jnp.where(from_here.held > 0, jnp.where(jnp.isinf(either), before, both), either)

@@ -8,7 +8,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool
 
-from neurojax.crossbar._ladder import without_infinity
 from neurojax.crossbar._solve import Resistances
 from neurojax.errors import CircuitError
 from physics.quantity import Param, quantity
@@ -22,7 +21,7 @@ def _strong(value: Any) -> Array:
 
 
 class Wires(eqx.Module):
-    """Resistances of the lines of an array (n, m), any of them zero or infinite.
+    """Resistances of the lines of an array (n, m), any of them zero or infinite; both are exact.
 
     Rows run from left to right, columns from top to bottom. By default there are none: rows are held from the left,
     columns end in the virtual ground of amplifiers at the bottom, their other ends are open.
@@ -43,8 +42,8 @@ class Wires(eqx.Module):
 
     def __check_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, Tracer) and bool(np.any(~(np.asarray(value) >= 0))):
-                raise CircuitError(f"Wires.{name} = {value} ohm: resistances must not be negative or nan.")
+            if not isinstance(value, Tracer):
+                _check(name, np.asarray(value))
 
     @classmethod
     def uniform(cls, r: Any, *, source: Any = 0.0, sense: Any = 0.0, both_ends: bool = False) -> "Wires":
@@ -78,7 +77,7 @@ class Wires(eqx.Module):
         top, bottom = (_opened(self._end(k, m), open_columns) for k in ("top", "bottom"))
         rows = [left[None], self._inner("row", (n, m - 1)).T, right[None]]
         columns = [top[None], self._inner("column", (n - 1, m)), bottom[None]]
-        return Resistances(*(without_infinity(jnp.concatenate(a)[:, None, :]) for a in (rows, columns)))
+        return Resistances(*(jnp.concatenate(a)[:, None, :] for a in (rows, columns)))
 
     def _end(self, name: str, count: int) -> Array:
         value = getattr(self, name)
@@ -91,6 +90,22 @@ class Wires(eqx.Module):
         if value.shape not in ((), shape):
             raise CircuitError(f"Wires.{name} has shape {value.shape}; a scalar or {shape} fits this array.")
         return jnp.broadcast_to(value, shape)
+
+
+def _check(name: str, value: np.ndarray) -> None:
+    if np.any(~(value >= 0)):
+        raise CircuitError(f"Wires.{name} = {value} ohm: resistances must not be negative or nan.")
+    absurd = value[np.isfinite(value) & (value > most_ohm(value.dtype))]
+    if absurd.size:
+        raise CircuitError(
+            f"Wires.{name} = {absurd.max():g} ohm is more than {value.dtype} can tell from an open line "
+            f"({most_ohm(value.dtype):.2g} ohm at most). Give jnp.inf, which is exact, where a line is open."
+        )
+
+
+def most_ohm(dtype: Any) -> float:
+    """The largest finite resistance (ohm) of a precision: products of two are still finite."""
+    return float(jnp.finfo(dtype).max) ** 0.5
 
 
 def _opened(r: Array, mask: Array | None) -> Array:
