@@ -151,20 +151,27 @@ def _moving(lanes: Lanes, out: Array, page: Page, inputs: Any) -> tuple[Lanes, A
 
 @jax.custom_jvp
 def _tied(some: Any, inputs: list[Array]) -> Any:
-    """`some`, unchanged; its derivative is one of `inputs`, too."""
-    del inputs
-    return some
+    """`some`, unchanged; its derivative is one of `inputs`, too.
+
+    Mapped wherever an input is: the rule is mapped after the function, and must find the same.
+    """
+    return jax.tree.map(lambda a: a + _nothing(inputs).reshape((1,) * a.ndim).astype(a.dtype), some)
 
 
 def _tie(primals: Any, tangents: Any) -> tuple[Any, Any]:
     along, inputs = jax.tree.leaves(tangents[0], is_leaf=_still), jax.tree.leaves(tangents[1], is_leaf=_still)
     # Not zeros of their own, which vmap would take for the same in all directions.
-    first = [t.reshape(-1)[:1] for t in inputs if not _still(t)]
-    none = functools.reduce(jnp.add, [lax.select(jnp.zeros(1, bool), t, jnp.zeros_like(t)) for t in first])
+    none = _nothing([t for t in inputs if not _still(t)])
     values, structure = jax.tree.flatten(primals[0])
     moved = [jnp.zeros_like(a) if _still(t) else t for a, t in zip(values, along, strict=True)]
     moved = [t + none.reshape((1,) * t.ndim) for t in moved]
-    return primals[0], jax.tree.unflatten(structure, moved)
+    return _tied(*primals), jax.tree.unflatten(structure, moved)
+
+
+def _nothing(arrays: list[Array]) -> Array:
+    """Zero, (1,), that depends on all of them."""
+    first = [a.reshape(-1)[:1] for a in arrays if a.size]
+    return functools.reduce(jnp.add, [lax.select(jnp.zeros(1, bool), a, jnp.zeros_like(a)) for a in first])
 
 
 _tied.defjvp(_tie, symbolic_zeros=True)
