@@ -155,7 +155,8 @@ def _tied(some: Any, inputs: list[Array]) -> Any:
 
     Mapped wherever an input is: the rule is mapped after the function, and must find the same.
     """
-    return jax.tree.map(lambda a: a + _nothing(inputs).reshape((1,) * a.ndim).astype(a.dtype), some)
+    none = _nothing(inputs)
+    return jax.tree.map(lambda a: a + none.reshape((1,) * a.ndim).astype(a.dtype), some)
 
 
 def _tie(primals: Any, tangents: Any) -> tuple[Any, Any]:

@@ -327,5 +327,14 @@ def test_what_will_move_in_the_loop_moves_from_the_beginning():
     assert np.isnan(unknown).all()
     for a, shape in zip(moved, ((2, 3), (2, 1, 1)), strict=True):
         np.testing.assert_array_equal(a, np.zeros(shape))
+    # Once of the inputs, once of their derivatives.
     count = str(jax.make_jaxpr(lambda d: jax.jvp(tied, (x,), (d,))[1])(x)).count("select_n")
-    assert count == 1
+    assert count == 2
+
+
+def test_what_will_move_is_mapped_where_an_input_is():
+    """Else the rule, which is mapped after the function, has a derivative of another shape."""
+    mapped = jax.jit(jax.vmap(lambda x: 2 * stiff._tied((jnp.ones(3),), [x])[0]))
+    value, moved = jax.jvp(mapped, (jnp.ones(2),), (jnp.ones(2),))
+    np.testing.assert_array_equal(value, np.full((2, 3), 2.0))
+    np.testing.assert_array_equal(moved, np.zeros((2, 3)))
