@@ -60,6 +60,8 @@ from neurojax.instrument import Instrument as Instrument
 from neurojax.profile import Profile as Profile
 from neurojax.profile import profile as profile
 from neurojax.pulses import PulseTrace as PulseTrace
+from neurojax.ramps import Ramps as Ramps
+from neurojax.ramps import fit_ramps as fit_ramps
 from neurojax.reading import read_noise as read_noise
 from neurojax.record import Record as Record
 from neurojax.repeats import mean_ramp as mean_ramp

@@ -176,7 +176,7 @@ def _problem(
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Names, limits, and draws of the first start with steps of all sizes, (draws, p), of which the best is taken."""
     known = parameters(device)
-    names = _free(device, known) if free is None else tuple(free)
+    names = shape_names(device, known) if free is None else tuple(free)
     for name in names:
         if name not in known:
             raise FitError(f"{type(device).__name__} has no parameter {name!r}.{suggest(name, tuple(known))}")
@@ -202,7 +202,7 @@ def _checked(signs: Any, w: Any) -> tuple[np.ndarray, np.ndarray]:
     return signs.astype(dtype), w.astype(dtype)
 
 
-def _free(device: AbstractPulsed, known: Mapping[str, Any]) -> tuple[str, ...]:
+def shape_names(device: AbstractPulsed, known: Mapping[str, Any]) -> tuple[str, ...]:
     fixed = FIXED.get(type(device).__name__, ())
     nodes = tuple(n for n in known if "_nodes." in n)
     # Nodes hold the size of the step, too.

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -265,10 +266,15 @@ def _nodes(doc: str) -> Any:
 
 
 class Piecewise(AbstractPulsed):
-    """u, d = linear between nodes that are spread evenly from one bound of the device to the other."""
+    """u, d = linear between nodes that are spread from one bound of the device to the other.
 
-    up_nodes: tuple[Param, ...] = _nodes("u at evenly spread w")
-    down_nodes: tuple[Param, ...] = _nodes("d at evenly spread w")
+    Evenly, as in aihwkit, or closer at the bounds, at (1 - cos(pi k/n))/2, as pulses after a reversal are weak.
+    """
+
+    up_nodes: tuple[Param, ...] = _nodes("u at the nodes")
+    down_nodes: tuple[Param, ...] = _nodes("d at the nodes")
+    at_ends: bool = eqx.field(default=False, static=True)
+    """Whether nodes are closer at the bounds."""
 
     def up(self, w: Real) -> Real:
         return self._between(w, self.up_nodes)
@@ -278,8 +284,14 @@ class Piecewise(AbstractPulsed):
 
     def _between(self, w: Real, nodes: tuple[Param, ...]) -> Real:
         low, high = self.bounds()
-        at = jnp.clip((w - low) / jnp.maximum(high - low, 1e-6), 0.0, 1.0) * (len(nodes) - 1)
-        return sum((n * jnp.maximum(1 - jnp.abs(at - k), 0.0) for k, n in enumerate(nodes)), start=jnp.zeros_like(at))
+        at = jnp.clip((w - low) / jnp.maximum(high - low, 1e-6), 0.0, 1.0)
+        even = np.linspace(0.0, 1.0, len(nodes))
+        places = (0.5 - 0.5 * np.cos(np.pi * even) if self.at_ends else even).tolist()
+        pieces = [
+            (right - left) * ((jnp.clip(at, x, y) - x) / (y - x))
+            for left, right, x, y in zip(nodes[:-1], nodes[1:], places[:-1], places[1:], strict=True)
+        ]
+        return sum(pieces, start=nodes[0] + jnp.zeros_like(at))
 
 
 def _part(w: Real, bound: Real) -> Real:

@@ -106,6 +106,12 @@ def test_power_and_piecewise():
     np.testing.assert_allclose(after(pieces, 0.0, -1, (1, 10, 50)), [-0.01, -0.10228, -0.566452], rtol=4e-6)
     uneven = with_values(Piecewise(up_nodes=(1.0, 2.0, 5.0), down_nodes=(1.0, 1.0)), {"dw_min": 0.01})
     assert float(uneven.up(array(0.25))) == pytest.approx(2.75) and float(uneven.down(array(0.25))) == 1.0
+    nodes = (0.2, 0.9, 1.5, 1.1, 0.4)
+    ends = Piecewise(up_nodes=nodes, down_nodes=nodes, at_ends=True)
+    places = -np.cos(np.pi * np.arange(5) / 4)
+    np.testing.assert_allclose(ends.up(array(places)), nodes, rtol=1e-12)
+    middle = 0.5 * (places[1:] + places[:-1])
+    np.testing.assert_allclose(ends.down(array(middle)), np.convolve(nodes, [0.5, 0.5], "valid"), rtol=1e-12)
 
 
 def test_soft_bounds_of_a_curve():
