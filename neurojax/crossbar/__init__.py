@@ -2,6 +2,7 @@
 
 from neurojax.crossbar.array import Crossbar as Crossbar
 from neurojax.crossbar.cells import AbstractCells as AbstractCells
+from neurojax.crossbar.cells import Defective as Defective
 from neurojax.crossbar.cells import Devices as Devices
 from neurojax.crossbar.cells import Resistors as Resistors
 from neurojax.crossbar.cells import devices as devices

@@ -15,7 +15,6 @@ from jax import lax
 from jaxtyping import Array
 
 from neurojax.crossbar._solve import (
-    NO_PUSH,
     Limits,
     Push,
     Resistances,
@@ -26,7 +25,7 @@ from neurojax.crossbar._solve import (
     towards,
     turned,
 )
-from neurojax.crossbar.cells import AbstractCells
+from neurojax.crossbar.cells import AbstractCells, Defective
 
 STEPS, HALVINGS = 60, 12
 ENOUGH = 1e-7
@@ -50,15 +49,23 @@ class _At(NamedTuple):
 
 
 def conductances(cells: AbstractCells, d: Array) -> tuple[Array, Array]:
-    """Currents and their slopes (S) at drops d; slopes of at least a trillionth of the largest."""
+    """Currents and their slopes (S) at drops d; slopes of at least a trillionth of the largest, but in open cells."""
     i, g = jax.jvp(cells.current, (d,), (jnp.ones_like(d),))
-    return i, jnp.maximum(g, 1e-12 * jnp.max(jnp.abs(g)))
+    return i, _lifted(cells, g)
 
 
-def newton(cells: AbstractCells, r: Resistances, sources: Sources, limits: Limits) -> Solution:
+def _lifted(cells: AbstractCells, g: Array) -> Array:
+    least = 1e-12 * jnp.max(jnp.abs(g))
+    if isinstance(cells, Defective):
+        least = jnp.where(cells.conducts[:, None], least, jnp.zeros_like(least))
+    return jnp.maximum(g, least)
+
+
+def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, limits: Limits) -> Solution:
     """Node voltages, without derivatives; iterations are those of all linear solves together."""
 
     def mismatch(d: Array, flow: Array, g: Array) -> Array:
+        g = jnp.where(g > 0, g, jnp.ones_like(g))
         return jnp.sum((cells.current(d) - flow) ** 2 / g, axis=(0, 2))
 
     def unfinished(at: _At):
@@ -84,10 +91,9 @@ def newton(cells: AbstractCells, r: Resistances, sources: Sources, limits: Limit
             jnp.max(jnp.abs(dd), axis=(0, 2)) / size,
         )
 
-    d = _ideal(cells, sources)
-    g = jnp.abs(_secant(cells, d))
-    g = jnp.maximum(g, 1e-12 * jnp.max(g))
-    found = towards(network(g, r), NO_PUSH, sources, ROUGH, 0.0, limits.most)
+    d = ideal_drops(cells, sources)
+    g = _lifted(cells, jnp.abs(secant(cells, d)))
+    found = towards(network(g, r), push, sources, ROUGH, 0.0, limits.most)
     least, d = limits.rtol**2 * found.scale, turned(found.r) - found.c
     far = jnp.full(d.shape[1], jnp.inf, d.dtype)
     none = jnp.zeros((), jnp.int32)
@@ -97,13 +103,13 @@ def newton(cells: AbstractCells, r: Resistances, sources: Sources, limits: Limit
     return Solution(at.r, at.c, at.iterations, jnp.where(at.move > ENOUGH, at.move, left))
 
 
-def _ideal(cells: AbstractCells, sources: Sources) -> Array:
+def ideal_drops(cells: AbstractCells, sources: Sources) -> Array:
     """The drops without wires."""
     shape = (cells.shape[0], sources.rows[0].shape[0], cells.shape[1])
     return jnp.broadcast_to(sources.rows[0].T[:, :, None] - sources.columns[1][None], shape)
 
 
-def _secant(cells: AbstractCells, d: Array) -> Array:
+def secant(cells: AbstractCells, d: Array) -> Array:
     """i(d)/d, also where there is no drop."""
     d = jnp.where(jnp.abs(d) > 1e-3, d, jnp.full_like(d, 1e-3))
     return cells.current(d) / d
@@ -127,20 +133,20 @@ def _damping(mismatch: Any, d: Array) -> Array:
 
 
 @eqx.filter_custom_jvp
-def solved(cells: AbstractCells, r: Resistances, sources: Sources, *, limits: Limits) -> Solution:
-    """Node voltages of a crossbar of any cells."""
-    return newton(cells, r, sources, limits)
+def solved(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, *, limits: Limits) -> Solution:
+    """Node voltages of a crossbar of any cells, with currents into nodes and voltages at the ends."""
+    return newton(cells, r, push, sources, limits)
 
 
 @solved.def_jvp
 def _solved_jvp(primals, tangents, *, limits):
-    cells, r, sources = primals
-    dcells, dr, dsources = tangents
-    found = solved(cells, r, sources, limits=limits)
+    cells, r, push, sources = primals
+    dcells, dr, dpush, dsources = tangents
+    found = solved(cells, r, push, sources, limits=limits)
     d = turned(found.r) - found.c
     i, g = conductances(cells, d)
     di = None
     if jax.tree.leaves(dcells):
         di = eqx.filter_jvp(lambda c: c.current(d), (cells,), (dcells,))[1]
-    shift = displaced((g, r, sources), (di, dr, dsources), found, i, limits)
+    shift = displaced((g, r, sources), (di, dr, dsources), found, i, limits, push, dpush)
     return found, Solution(*shift, None, None)

@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array
 
 from neurojax.crossbar._ladder import factor
 from neurojax.crossbar._solve import Limits, Push, Resistances, Solution, Sources, solved, turned
+from neurojax.crossbar.cells import AbstractCells, Defective, Resistors
 
 ROUNDS = 2
 RIDGE = 1e-11
@@ -32,16 +34,19 @@ class Shorts(NamedTuple):
     live: Array
 
 
-def count(g: Array) -> int:
-    """Places for shorts of concrete conductances: none, or a multiple of eight, so that few programs are compiled."""
-    shorts = int(np.sum(np.isinf(np.asarray(g))))
+def count(cells: AbstractCells) -> int:
+    """Places for the shorts that are known: none, or a multiple of eight, so that few programs are compiled."""
+    masks = [cells.short] if isinstance(cells, Defective) else []
+    whole = cells.cells if isinstance(cells, Defective) else cells
+    masks += [jnp.isinf(whole.g)] if isinstance(whole, Resistors) and not isinstance(whole.g, Tracer) else []
+    shorts = sum(int(np.sum(np.asarray(a))) for a in masks if not isinstance(a, Tracer))
     return -(-shorts // 8) * 8
 
 
-def found(g: Array, k: int) -> Shorts:
-    """The shorts of an array, at most k."""
-    i, j = jnp.nonzero(jnp.isinf(g), size=k, fill_value=0)
-    return Shorts(i, j, jnp.arange(k) < jnp.sum(jnp.isinf(g)))
+def of(short: Any, k: int) -> Shorts:
+    """The shorts of an array, at most k, from a mask."""
+    i, j = jnp.nonzero(short, size=k, fill_value=0)
+    return Shorts(i, j, jnp.arange(k) < jnp.sum(short))
 
 
 def solved_with_shorts(
@@ -53,12 +58,12 @@ def solved_with_shorts(
     """
     short = jnp.isinf(g)
     g = jnp.where(short, jnp.zeros_like(g), g)
-    bridge = lax.stop_gradient(_bridges(g, at, r))
+    bridge = lax.stop_gradient(bridges(g, at, r))
     base = g.at[at.i, at.j].add(jnp.where(at.live, bridge, jnp.zeros_like(bridge)))[:, None]
     root = jnp.where(at.live, jnp.sqrt(bridge), jnp.zeros_like(bridge))
 
     def drops(j: Array, r: Resistances, sources: Sources, base: Array) -> tuple[Solution, Array]:
-        q = _beside(root[None] * j, at, g.shape)
+        q = beside(root[None] * j, at, g.shape)
         now = solved(base, r, Push(-turned(q), q), sources, limits=limits)
         return now, root[None] * (turned(now.r) - now.c)[at.i, :, at.j].T
 
@@ -76,31 +81,38 @@ def solved_with_shorts(
     more = jnp.linalg.solve(z, d.T).T
     add = lambda a, b: a - jnp.einsum("pkl,bk->pbl", b, more)  # noqa: E731
     now = Solution(add(now.r, each.r), add(now.c, each.c), now.iterations, now.residual)
-    cell = base * (turned(now.r) - now.c) + _beside(root[None] * (j + more), at, g.shape)
-    return _judged(now, at, short), cell
+    cell = base * (turned(now.r) - now.c) + beside(root[None] * (j + more), at, g.shape)
+    return judged(now, at, short), cell
 
 
-def _judged(now: Solution, at: Shorts, short: Array) -> Solution:
+def judged(now: Solution, at: Shorts, short: Array) -> Solution:
+    """With nan as the residual where a short is left over, and what is left at a short where there is no solution."""
     d = turned(now.r) - now.c
     open_ended = jnp.where(at.live[:, None], jnp.abs(d[at.i, :, at.j]), 0.0 * jnp.abs(d[at.i, :, at.j]))
     largest = jnp.maximum(jnp.max(jnp.abs(now.r), axis=(0, 2)), jnp.max(jnp.abs(now.c), axis=(0, 2)))
     apart = jnp.max(open_ended, axis=0) / jnp.maximum(largest, jnp.finfo(d.dtype).tiny)
     apart = jnp.where(apart > SEEN * jnp.finfo(d.dtype).eps, apart, jnp.zeros_like(apart))
     left = jnp.maximum(now.residual, lax.stop_gradient(apart))
-    all_known = jnp.sum(short) <= jnp.sum(at.live)
-    return eqx.tree_at(lambda s: s.residual, now, jnp.where(all_known, left, jnp.full_like(left, jnp.nan)))
+    now = eqx.tree_at(lambda s: s.residual, now, left)
+    return without(now, jnp.sum(short) > jnp.sum(at.live))
+
+
+def without(now: Solution, left_over: Any) -> Solution:
+    """With nan as the residual where any short is left over."""
+    nan = jnp.full_like(now.residual, jnp.nan)
+    return eqx.tree_at(lambda s: s.residual, now, jnp.where(jnp.any(left_over), nan, now.residual))
 
 
 SEEN = 1e6
 """Roundings of the largest voltage: a drop at a short beyond them means that it cannot be a short."""
 
 
-def _beside(j: Array, at: Shorts, shape: tuple[int, ...]) -> Array:
+def beside(j: Array, at: Shorts, shape: tuple[int, ...]) -> Array:
     """Currents (batch, k) from rows to columns, as (n, batch, m)."""
     return jnp.zeros((shape[0], j.shape[0], shape[1]), j.dtype).at[at.i, :, at.j].add(j.T)
 
 
-def _bridges(g: Array, at: Shorts, r: Resistances) -> Array:
+def bridges(g: Array, at: Shorts, r: Resistances) -> Array:
     """About what the wires offer to each short (S): one over the resistances of both lines, seen from it."""
     g = g[:, None]
     z = _seen(turned(g), r.rows)[at.j, 0, at.i] + _seen(g, r.columns)[at.i, 0, at.j]

@@ -23,9 +23,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from neurojax._chunks import cores, identity, mesh_of, side_by_side
-from neurojax.crossbar import _nonlinear, _shorts
+from neurojax.crossbar import _nonlinear, _shorted_devices, _shorts
 from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, solved, turned
-from neurojax.crossbar.cells import AbstractCells, Resistors, devices
+from neurojax.crossbar.cells import AbstractCells, Defective, Resistors, devices
 from neurojax.crossbar.reading import Figures, Nodes, Part, Reading, joined, reading_of, shaped
 from neurojax.crossbar.wires import Wires
 from neurojax.errors import CircuitError, SimulationError
@@ -54,6 +54,8 @@ class Crossbar(eqx.Module):
         shape: tuple[int, int] | None = None,
         x: Any = None,
         env: Environment | None = None,
+        open_cells: Any = None,
+        short_cells: Any = None,
     ):
         """Build an array.
 
@@ -61,9 +63,11 @@ class Crossbar(eqx.Module):
             cells: conductances (S), (n, m); or a device of two terminals, with `shape`; or `AbstractCells`.
             wires: `Wires`, or ohm a segment as for `Wires.uniform`; none by default.
             shape: rows and columns of an array of devices. x: their states. env: their ambient.
+            open_cells, short_cells: masks (n, m) of cells that carry no current, and no voltage, whatever they are.
 
         Raises:
-            CircuitError: a shape that is missing or does not fit, or a device of three terminals.
+            CircuitError: a shape that is missing or does not fit, a device of three terminals, a cell that is both
+                open and short.
         """
         if isinstance(cells, AbstractDevice):
             if shape is None:
@@ -71,6 +75,10 @@ class Crossbar(eqx.Module):
             cells = devices(cells, shape, x, env)
         elif not isinstance(cells, AbstractCells):
             cells = Resistors(jnp.asarray(cells, jnp.result_type(float) if np.ndim(cells) < 2 else None))
+        if open_cells is not None or short_cells is not None:
+            masks = (np.zeros(cells.shape, bool) if a is None else a for a in (open_cells, short_cells))
+            opened, short = (a if isinstance(a, Tracer) else np.asarray(a, bool) for a in masks)
+            cells = Defective(cells, opened, short)
         self.cells = cells
         self.wires = wires if isinstance(wires, Wires) else Wires() if wires is None else Wires.uniform(wires)
 
@@ -104,7 +112,7 @@ class Crossbar(eqx.Module):
             open_rows, open_columns: lines that are held nowhere, masks (n,) and (m,).
             rtol: relative residual at which to stop (default 1e-12 in float64, 1e-6 in float32).
             max_iterations: of conjugate gradients. throw: raise where an input did not converge.
-            shorts: how many cells may be of infinite conductance, where conductances are traced (else counted).
+            shorts: how many cells may be short, where conductances or masks are traced (else counted).
 
         Raises:
             CircuitError: inputs of another shape. SimulationError: no convergence, or shorts between two sources.
@@ -113,9 +121,7 @@ class Crossbar(eqx.Module):
         v = v if jnp.issubdtype(v.dtype, jnp.floating) else v.astype(jnp.result_type(float))
         limits = Limits(rtol or (1e-12 if v.dtype == jnp.float64 else 1e-6), max_iterations)
         masks = [None if a is None else jnp.asarray(a, bool) for a in (open_rows, open_columns)]
-        if shorts is None:
-            g = self.cells.g if isinstance(self.cells, Resistors) else None
-            shorts = 0 if g is None or isinstance(g, Tracer) else _shorts.count(g)
+        shorts = _shorts.count(self.cells) if shorts is None else shorts
         reading = _in_tiles(self, (v, columns, right, top), masks, (limits, shorts))
         if throw:
             _check(reading, limits)
@@ -204,11 +210,19 @@ def _read(array: Crossbar, given: Any, masks: Any, how: tuple[Limits, int]) -> P
 
 def _solved(cells: AbstractCells, r: Any, sources: Sources, limits: Limits, shorts: int) -> tuple[Solution, Any]:
     """Nodes, and currents of the cells where they do not follow from the drops."""
-    if not isinstance(cells, Resistors):
-        return _nonlinear.solved(cells, r, sources, limits=limits), None
-    if shorts:
-        return _shorts.solved_with_shorts(cells.g, _shorts.found(cells.g, shorts), r, sources, limits=limits)
-    return solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits), None
+    if isinstance(cells, Defective) and isinstance(cells.cells, Resistors):
+        g = cells.cells.g
+        g = jnp.where(cells.short, jnp.full_like(g, jnp.inf), jnp.where(cells.open, jnp.zeros_like(g), g))
+        cells = Resistors(g)
+    if isinstance(cells, Resistors):
+        if shorts:
+            at = _shorts.of(jnp.isinf(cells.g), shorts)
+            return _shorts.solved_with_shorts(cells.g, at, r, sources, limits=limits)
+        return solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits), None
+    if isinstance(cells, Defective) and shorts:
+        return _shorted_devices.solved(cells, _shorts.of(cells.short, shorts), r, sources, limits=limits)
+    found = _nonlinear.solved(cells, r, NO_PUSH, sources, limits=limits)
+    return _shorts.without(found, cells.short) if isinstance(cells, Defective) else found, None
 
 
 def _told(array: Crossbar, solution: tuple[Solution, Any], sources: Sources, r: Any, limits: Limits) -> Any:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from neurojax.errors import CircuitError
 from physics.device import AbstractDevice, Environment
@@ -48,6 +48,47 @@ class Resistors(AbstractCells):
     def current(self, v: Drops) -> Drops:
         """Of voltages `v`, as of `AbstractCells`."""
         return self.g[:, None] * v
+
+
+class Defective(AbstractCells):
+    """Cells of any kind, some of which are open and some short.
+
+    Attributes:
+        cells: all of them as if they were whole. open, short: which are not, masks (n, m).
+        bridge: conductances (S) beside the cells, (n, m), or None.
+    """
+
+    cells: AbstractCells
+    open: Bool[Array | np.ndarray, "..."]
+    short: Bool[Array | np.ndarray, "..."]
+    bridge: Float[Array, "n m"] | None = None
+
+    def __check_init__(self) -> None:
+        for name in ("open", "short"):
+            if getattr(self, name).shape != self.cells.shape:
+                raise CircuitError(
+                    f"{name}_cells has shape {getattr(self, name).shape}; the array is {self.cells.shape}."
+                )
+        if not any(isinstance(a, Tracer) for a in (self.open, self.short)) and np.any(self.open & self.short):
+            i, j = np.argwhere(np.asarray(self.open & self.short))[0]
+            raise CircuitError(f"cell ({i}, {j}) is said to be open and short.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.cells.shape
+
+    @property
+    def conducts(self) -> Bool[Array, "n m"]:
+        """Where there is a current, a short taken for none but for its bridge."""
+        whole = jnp.asarray(~(self.open | self.short))
+        return whole if self.bridge is None else whole | (self.bridge > 0)
+
+    def current(self, v: Drops) -> Drops:
+        """Of voltages `v`, as of `AbstractCells`; of shorts, that of their bridges alone."""
+        gone = (self.open | self.short)[:, None]
+        i = jnp.where(gone, jnp.zeros_like(v), self.cells.current(jnp.where(gone, jnp.zeros_like(v), v)))
+        return i if self.bridge is None else i + self.bridge[:, None] * v
 
 
 class Devices(AbstractCells):
