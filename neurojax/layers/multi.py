@@ -131,6 +131,7 @@ class ManyState(NamedTuple):
 class MultiMemristive(eqx.Module):
     """W = mean of N devices; an update is one pulse to one of them, which one says a counter that all weights share.
 
+    N of them scatter 1/sqrt(N) as much and make steps of 1/N; their mean response is as curved as that of one.
     I. Boybat et al., Nat. Commun. 9, 2514 (2018), 10.1038/s41467-018-04933-y.
 
     Attributes:
