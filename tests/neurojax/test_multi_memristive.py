@@ -68,9 +68,9 @@ def test_steps_are_finer():
 def test_a_weight_becomes_straighter_up_to_the_mean_response():
     """Rms distance from the straight line over the range: 0.312, 0.255, 0.238, 0.230.
 
-    It is about that of the mean response, 0.224, and a part that scatters, as squares: 0.20, 0.105, 0.069, 0.046, which falls a little
-    faster than 1/sqrt(N) as the range of a single device scatters too. N does not straighten the mean response, which
-    is ahead of the line by a third of the range however many devices there are.
+    It is about that of the mean response, 0.224, and a part that scatters, as squares: 0.20, 0.105, 0.069, 0.046, which
+    falls a little faster than 1/sqrt(N) as the range of a single device scatters too. N does not straighten the mean
+    response, which is ahead of the line by a third of the range however many devices there are.
     """
     distance, scatter, ahead = [], [], []
     for n in COUNTS:
