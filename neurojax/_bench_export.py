@@ -34,8 +34,8 @@ LATE = 40
 POINTS = 100
 FAINT = 1e-6
 """Part of the largest below which a residual is compared with that, not with itself."""
-SHARES = (SHARE, 30, 200)
-"""Ways to write a subcircuit, until ngspice converges."""
+WAYS = ((SHARE, 0.0), (30, 0.0), (200, 0.0), (200, 1e-6))
+"""Ways to write a subcircuit, until ngspice converges: share, and settle as a part of the time of the device."""
 EFFORTS = ((1e-5, 1e-3, None), (1e-6, 1e-4, None), (1e-6, 1e-4, 1e-13))
 """reltol of ngspice, its longest step (part of the waveform), absolute error: the next where one leaves over `CLOSE`.
 
@@ -117,12 +117,13 @@ def in_ngspice(device: AbstractDevice, wave: Waveform, *, timeout: float = 300.0
 
 def _run(device: AbstractDevice, wave: Waveform, ts: np.ndarray, **how: Any) -> np.ndarray:
     of, name = equations(device), type(device).__name__
-    for share in SHARES:
-        cell = subcircuit(of, name, share=share)
+    ways = WAYS if of.roots else WAYS[:-1]
+    for share, settle in ways:
+        cell = subcircuit(of, name, share=share, settle=settle * of.time)
         try:
             return transient(cell, wave, ts, **how).i
         except NgspiceError:
-            if share == SHARES[-1]:
+            if (share, settle) == ways[-1]:
                 raise
     raise AssertionError
 

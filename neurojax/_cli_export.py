@@ -13,6 +13,8 @@ def export(
     format: Annotated[str, typer.Option(help="spice or verilog-a")] = "spice",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="file to write; else it is printed")] = None,
     name: Annotated[str | None, typer.Option(help="of the subcircuit or module")] = None,
+    share: Annotated[int, typer.Option(help="SPICE: operations from which what is needed twice becomes a node")] = 8,
+    settle: Annotated[float, typer.Option(help="SPICE: seconds in which inner equations settle, 0 at once")] = 0.0,
     assign: Annotated[list[str], typer.Option("--set", help="name=value in SI units; repeat as needed")] = [],  # noqa: B006
 ) -> None:
     """Write a device as a subcircuit of ngspice or as a module in Verilog-A.
@@ -23,7 +25,7 @@ def export(
         from neurojax.export import export as written
 
         device = _device(source).replace(**assignments(assign))
-        text = written(device, format, output, name=name)
+        text = written(device, format, output, name=name, share=share, settle=settle)
         if output is None:
             print(text, end="")
         else:

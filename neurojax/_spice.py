@@ -30,12 +30,16 @@ _RESERVED = frozenset(
 )
 
 
-def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | None = None) -> Written:
+def subcircuit(
+    of: Equations, name: str, *, share: int = SHARE, unit: float | None = None, settle: float = 0.0
+) -> Written:
     """The subcircuit of a device.
 
     Args:
         share: see `SHARE`. unit: what the time of the simulation counts (s), for waveforms beyond the range of a
-            simulator; then the states lie on 1 F. By default time is in seconds.
+            simulator; then the states lie on 1 F. By default time is in seconds. settle: in how many seconds inner
+            equations settle, if not at once: where ngspice does not find their solution from that of the last step,
+            shorter steps then help. All increase in their unknown, so they do settle.
     """
     names = Names(_RESERVED, case=False)
     pins = tuple(names.new(t) for t in of.device.terminals)
@@ -62,6 +66,8 @@ def subcircuit(of: Equations, name: str, *, share: int = SHARE, unit: float | No
     defaults = of.defaults()
     for node, root in zip(roots, of.roots, strict=True):
         body.add(f"B{node} {node} 0 I={next(texts)}", f".nodeset V({node})={defaults[root.symbol.value]!r}")
+        if settle:
+            body.add(f"C{node} {node} 0 {settle if unit is None else settle / unit:g}")
     head = _head(of, name, pins, called, states, roots, unit)
     values = [f"+ {called[s]}={float(np.asarray(p.value))!r}" for s, p in of.parameters.items()]
     text = "\n".join([*head, f".subckt {name} {' '.join(pins)}", *values, *body.lines, f".ends {name}"]) + "\n"

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from neurojax._equations import equations
-from neurojax._spice import subcircuit
+from neurojax._spice import SHARE, subcircuit
 from neurojax._verilog_a import module
 from neurojax.errors import DataError
 from physics.device import AbstractDevice, Environment
@@ -27,6 +27,8 @@ def export(
     *,
     name: str | None = None,
     env: Environment | None = None,
+    share: int = SHARE,
+    settle: float = 0.0,
 ) -> str:
     """The text of a file for a circuit simulator.
 
@@ -34,9 +36,13 @@ def export(
         device: one device, not a population. format: "spice" (ngspice) or "verilog-a". path: file to write, too.
         name: of the subcircuit or module; that of the class if None. env: the ambient (300 K) whose temperature is the
             default in SPICE; in Verilog-A it is that of the circuit.
+        share, settle: of SPICE, for what ngspice does not get through. Expressions of `share` operations or more that
+            are needed twice become inner nodes; more operations make longer lines that converge more often. Inner
+            equations settle within `settle` seconds, at once if zero. `JartVcm` gets through pulses at which ngspice
+            stops otherwise with share=200 and settle=1e-9.
 
     Raises:
-        DataError: an unknown format, a name that no simulator takes, a population.
+        DataError: an unknown format, a name that no simulator takes, a population, share or settle that cannot be.
         UnsupportedError: the device loops on traced values.
     """
     name = type(device).__name__ if name is None else name
@@ -44,8 +50,10 @@ def export(
         raise DataError(f"name = {name!r} must be letters, digits and underscores, beginning with a letter.")
     if format not in FORMATS:
         raise DataError(f"format = {format!r}: there are {' and '.join(map(repr, FORMATS))}.")
+    if share < 1 or not 0 <= settle < float("inf"):
+        raise DataError(f"share = {share} must be one operation or more, settle = {settle} s must not be negative.")
     of = equations(device, env=env)
-    text = subcircuit(of, name).text if format == "spice" else module(of, name).text
+    text = subcircuit(of, name, share=share, settle=settle).text if format == "spice" else module(of, name).text
     if path is not None:
         Path(path).write_text(text, encoding="ascii")
     return text

@@ -1,7 +1,7 @@
 """Devices as files of circuit simulators: the same currents in ngspice, the same residuals after compilation."""
 
 import shutil
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import neurojax as nj
 from neurojax._bench_export import Agreement, in_ngspice, in_verilog
 from neurojax._equations import equations
-from neurojax._ngspice import transient
+from neurojax._ngspice import NgspiceError, transient
 from neurojax._spice import subcircuit
 from neurojax.bench import table, waveforms
 from neurojax.cli import app
@@ -65,6 +65,35 @@ def test_currents_in_ngspice(name):
 def test_a_device_of_ones_own_in_ngspice():
     for wave in waveforms(Leaky()).values():
         assert in_ngspice(Leaky(), wave) < 1e-3
+
+
+@needs_ngspice
+@pytest.mark.slow
+def test_an_inner_equation_that_settles_in_ngspice():
+    """The first two pulses of `JartVcm`: at once ngspice stops as the first ends, within 1 ns it agrees."""
+    device = nj.device_named("JartVcm")
+    pulses, of = waveforms(device)["pulses"], equations(device)
+    wave = nj.Waveform(pulses.t[:9], pulses.v[:9])
+    ts = 0.5 * (np.asarray(wave.t[1:]) + np.asarray(wave.t[:-1]))
+    how: dict[str, Any] = dict(reltol=1e-5, max_step=1e-3 * float(pulses.duration))
+    with pytest.raises(NgspiceError, match="stopped"):
+        transient(subcircuit(of, "cell", share=200), wave, ts, **how)
+    found = transient(subcircuit(of, "cell", share=200, settle=1e-9), wave, ts, **how).i[:, 0]
+    expected = np.asarray(nj.simulate(device, wave, ts=ts, rtol=1e-8, atol=1e-10, progress=False).i)
+    # In the middle of the pulses and the pauses, and of the edges but the one on which it switches.
+    settled = np.arange(len(ts)) != 4
+    np.testing.assert_allclose(found[settled], expected[settled], atol=1e-3 * np.abs(expected).max())
+
+
+def test_what_settles_is_written():
+    """A capacitor on each inner equation, which is there only if it is asked for."""
+    device = nj.device_named("JartVcm")
+    at_once, settling = nj.export(device), nj.export(device, settle=1e-9)
+    assert "Cinner_0" not in at_once and "Cinner_0 inner_0 0 1e-09" in settling
+    assert len(nj.export(device, share=200)) > len(at_once)
+    for share, settle in ((0, 0.0), (8, -1e-9)):
+        with pytest.raises(DataError, match="settle = "):
+            nj.export(device, share=share, settle=settle)
 
 
 @needs_ngspice
