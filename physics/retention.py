@@ -58,7 +58,7 @@ class Relaxation(eqx.Module):
                   w = E (floor + peak exp(-(g - centre)^2 / (2 width^2))),   f = 1/(1 + exp(-(e_0 + E - e_held)/soft))
 
     Barriers of about one density are passed evenly in log time, faster and further where it is hot: M. R. J. Gibbs,
-    J. E. Evetts and J. A. Leake, J. Mater. Sci. 18, 278 (1983), 10.1007/BF00543836.
+    J. E. Evetts and J. A. Leake, J. Mater. Sci. 18, 278 (1983), 10.1007/BF00543836 (recalled).
     Thin filaments, about half a conductance quantum of 77 uS, spread most, and no further than `most`. Thick ones hold
     until the front comes to e_held. The forms in g are ours, no theory.
     """

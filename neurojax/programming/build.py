@@ -11,6 +11,7 @@ from jaxtyping import Array
 from neurojax._chunks import side_by_side
 from neurojax.errors import ProgrammingError
 from neurojax.programming._metered import energy_unit, pulsed, state_name, with_state
+from neurojax.programming._on_grid import on_grid
 from neurojax.programming._tabulate import curve_table, curves, surface_table, surfaces
 from neurojax.programming.pulse_map import PulseMap
 from neurojax.waveform import Waveform, pulse
@@ -35,11 +36,21 @@ def pulse_map(
     v_read: float = 0.1,
     env: Environment | None = None,
     max_steps: int = 2**14,
+    grid: PulseMap | None = None,
+    gradient: str = "reverse",
 ) -> PulseMap:
     """Tabulate what one pulse does to a device, from its state equation.
 
     The grid is refined until the table misses fresh solutions between its nodes by less than `tol`; that they are
     missed nowhere else by more cannot be known, tests look at random places.
+
+    On the grid of another map nothing is refined, and the map is a differentiable function of the parameters of the
+    device, which may be traced:
+
+        table = pulse_map(device, (-0.4, 0.4), 1e-4)
+        slope = jax.grad(lambda d: loss(pulse_map(d, (-0.4, 0.4), 1e-4, grid=table)))(device)
+
+    Derivatives are those of the table: as exact as it where the device is smooth, some errors more at its thresholds.
 
     Args:
         device: of two terminals, one device. amplitudes: of the pulse (V), one or a range (low, high).
@@ -50,21 +61,28 @@ def pulse_map(
             reading, relative. forget: largest distance of the other states from rest after a pulse (its `rest`
             included), in parts of their bounds.
         v_read: voltage (V) of a reading. env: ambient (300 K). max_steps: of the solver in one pulse.
+        grid: a map of such pulses on a device with other parameters; state, span, forget, v_read, nodes and stated
+            errors are those of it. nan where the solver stopped.
+        gradient: with a grid, "reverse" for grad or "forward" for jvp, as of `simulate`.
 
     Raises:
         ProgrammingError: the tolerance is not reached, other states do not come to rest, the solver stopped, a reading
             is not positive, or arguments that make no table.
     """
     env = Environment() if env is None else env
+    state = state if grid is None else grid.state
     _check(device, env, state, tol)
     name: Any = state_name(device, env, state)
     dtype = jnp.result_type(float)
-    shape = pulse(1.0, width, rise=rise, rest=rest)
+    with jax.ensure_compile_time_eval():
+        shape = pulse(1.0, width, rise=rise, rest=rest)
     low, high = parameters(device.init(env))[name].bounds if span is None else span
     one = np.ndim(amplitudes) == 0
     volts = np.sort(np.asarray(amplitudes, float).ravel())
     if not low < high or (not one and (len(volts) != 2 or volts[0] == volts[1])):
         raise ProgrammingError(f"span = {(low, high)} and a range of amplitudes = {amplitudes} must have two ends.")
+    if grid is not None:
+        return on_grid(device, env, shape, volts, grid, _tight(env, tol, max_steps) | dict(gradient=gradient))
     run = _Run(device, env, shape, name, device.init(env), tol, max_steps, jnp.asarray([low, high], dtype), volts)
     what = f"{type(device).__name__}, pulses of {amplitudes} V, {width:g} s"
     scale = run.scale()
@@ -107,19 +125,24 @@ def _check(device: AbstractDevice, env: Environment, state: str | None, tol: flo
         raise ProgrammingError(f"tol = {tol} must be between 1e-7 and 0.5, in parts of the span.")
 
 
+def _tight(env: Environment, tol: float, max_steps: int) -> dict[str, Any]:
+    """Options of `simulate` for a table that is as exact as `tol`."""
+    return dict(env=env, rtol=max(tol * 1e-2, 1e-9), atol=max(tol * 1e-3, 1e-11), max_steps=max_steps)
+
+
 class _Run:
     """Places in the unit square -> state in parts of the span and energy, by fresh solutions, a few lanes at a time."""
 
     def __init__(self, device, env, shape: Waveform, name, resting, tol: float, max_steps: int, span, volts):
         self.name, self.resting, self.span, self.volts, self.leftover = name, resting, span, volts, 0.0
         self.device, self.env = device, env
-        options = dict(env=env, rtol=max(tol * 1e-2, 1e-9), atol=max(tol * 1e-3, 1e-11), max_steps=max_steps)
+        options = _tight(env, tol, max_steps) | dict(gradient="forward")
         ends = jax.vmap(lambda x: with_state(resting, name, x))(jnp.linspace(span[0], span[1], 5))
         unit = energy_unit(device, ends, jnp.asarray(volts, span.dtype), shape.duration, env)
 
         def one(x: Array, v: Array) -> Any:
             start = with_state(resting, name, x)
-            end, energy, code = pulsed(device, shape, start, v, unit, options | dict(gradient="forward"))
+            end, energy, code = pulsed(device, shape, start, v, unit, options)
             return parameters(end)[name].value, energy, code, _away(end, resting, name)
 
         self.lanes = eqx.filter_jit(jax.vmap(one))

@@ -91,7 +91,7 @@ class Surface(eqx.Module):
         j, u, across = self.v_axis.locate(v)
         k, m = self.x_axis.nodes.shape[0], self.v_axis.nodes.shape[0]
         values, slopes = self._row(jnp.arange(k, dtype=jnp.int32) * m + j, u, 1 / across)
-        slopes = _limited(self.x_axis, values, slopes)
+        slopes = limited(self.x_axis, values, slopes)
         inside = (u > -1e-3) & (u < 1 + 1e-3)
         return Curve(self.x_axis, jnp.where(inside, values, jnp.nan), slopes)
 
@@ -102,9 +102,9 @@ class Surface(eqx.Module):
         return one(self.values, self.by_v), one(self.by_x, self.by_both)
 
 
-def _limited(axis: Axis, y: Real, m: Real) -> Real:
+def limited(axis: Axis, y: Real, m: Real) -> Real:
     """As `_axis.limited`, under jit."""
-    rise = jnp.diff(y) * axis.inverse
+    rise = jnp.diff(y, axis=0) * axis.inverse.reshape(-1, *[1] * (y.ndim - 1))
     before, after = jnp.concatenate([rise[:1], rise]), jnp.concatenate([rise, rise[-1:]])
     most = 3 * jnp.minimum(jnp.abs(before), jnp.abs(after))
     same = jnp.where(before * after > 0, jnp.sign(before), jnp.zeros_like(before))

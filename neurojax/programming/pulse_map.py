@@ -3,7 +3,8 @@
     table = nj.programming.pulse_map(physics.Yakopcic(), (-0.4, 0.4), 1e-4)
     x, energy = table.step(x, volts)        a million cells in milliseconds, each with its own amplitude
 
-A map is as exact as `error` says, differentiable in state and amplitude (C1), and knows neither history nor heat: all
+A map is as exact as `error` says, differentiable in state and amplitude (C1), on the grid of another also in the
+parameters of the device (`pulse_map(..., grid=table)`), and knows neither history nor heat: all
 states but the one that is tabulated start every pulse at rest, and `leftover` says how far from that a pulse leaves
 them. One application reads and writes each state once and looks up 4 numbers (16 with an amplitude of its own).
 """
