@@ -3,6 +3,7 @@
 Theirs are SciPy's SuperLU on the sparse equations of all nodes (assembly, factors and solution, symmetric ordering,
 64 inputs with one factorisation), badcrossbar, and ngspice .op for nonlinear cells. Conductances are log-uniform from
 1 to 100 uS unless a row says otherwise. Errors are of all node voltages beside SuperLU, over the largest input.
+The last row, over eight devices, is in `_bench_sharded.py`.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as linalg
 
+from neurojax import _bench_sharded
 from neurojax._ngspice import NgspiceError, spice
 from neurojax.bench import Row, in_turn
 from neurojax.crossbar import Crossbar, Wires
@@ -50,6 +52,7 @@ def rows() -> Iterator[Row]:
         yield _nonlinear(n)
     yield _ngspice(IN_NGSPICE)
     yield from _scaling()
+    yield _bench_sharded.row()
 
 
 def pattern(n: int, *, rows: bool = False, seed: int = 0) -> np.ndarray:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from neurojax import _bench_sharded
+
 pytestmark = pytest.mark.slow
 
 COMMON = """
@@ -84,3 +86,10 @@ def test_a_batch_over_two_processes():
     both = [subprocess.Popen(command(JOIN + COMMON + HOSTS, port, str(k)), **pipes) for k in range(2)]
     said = [p.communicate(timeout=500) for p in both]
     assert all(out.endswith("as on one\n") for out, _ in said), said[0][1][-2000:] + said[1][1][-2000:]
+
+
+def test_the_row_of_the_benchmark():
+    """Eight devices in a process of its own, with the answers of one."""
+    row = _bench_sharded.row()
+    assert row.ratio > 0 and row.our_error is not None and row.our_error < 1e-12
+    assert "32 arrays over 8 forced host devices" in row.note
