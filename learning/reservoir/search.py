@@ -1,4 +1,4 @@
-"""Boards of the reservoir table designed: at random, by evolution and by gradient, with as many evaluations.
+"""Boards of the reservoir table designed: at random, by evolution, by gradient, or by half of each, at equal compute.
 
     board = searched(kit, 0.01, "gradient", 240, u, y, chip, mask, key=key)
 
@@ -9,6 +9,7 @@ by `jax.vmap`.
 
 import functools
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -26,7 +27,8 @@ from learning.reservoir.kits import MASK, Board, Kit, drawn_board, reservoir_of
 
 WASHOUT, TRAIN, CHOOSE, TEST = 100, 600, 300, 600
 PENALTIES = (1e-9, 1e-7, 1e-5, 1e-3)
-WAYS = ("random search", "CMA-ES", "gradient")
+BOTH = "random, then gradient"
+WAYS = ("random search", "CMA-ES", "gradient", BOTH)
 RATIO = 4.0
 """Evaluations that a gradient counts as; by the clock it takes 3.6 (WOx, five seeds side by side)."""
 CHECKS = 6
@@ -106,8 +108,21 @@ def searched(
     def objective(board: Board, k: Array) -> Array:
         return jnp.log10(judged(kit, noise, board, u, y, chip, k).choice)
 
-    method, steps = _method(kit, way, evaluations)
     start = design.theta.at[design.part("mask")].set(_ONE * mask.ravel())
+    found = start, objective(design.at(start), check)
+    phases = _phases(kit, way, evaluations)
+    for k, (method, steps) in enumerate(phases):
+        own = search if k == 0 else jax.random.fold_in(search, k)
+        keys = jax.random.split(own, (CHECKS // len(phases), steps))
+        found = _followed(method, objective, design, found, keys, check)
+    return design.at(found[0])
+
+
+def _followed(
+    method: codesign.AbstractMethod, objective: Callable[..., Array], design: codesign.Design, found: Any, keys: Array,
+    check: Array,
+) -> tuple[Array, Array]:  # fmt: skip
+    """The best theta and its value by `check` after some looks, `found` before; keys of steps, (looks, steps)."""
 
     def part(carry: Any, keys: Array) -> tuple[Any, None]:
         state, best, lowest = carry
@@ -117,21 +132,25 @@ def searched(
         better = value < lowest
         return (state, jnp.where(better, theta, best), jnp.where(better, value, lowest)), None
 
-    first = method.start(design, start), start, objective(design.at(start), check)
-    keys = jax.random.split(search, (CHECKS, steps // CHECKS))
-    return design.at(lax.scan(part, first, keys)[0][1])
+    _, best, lowest = lax.scan(part, (method.start(design, found[0]), *found), keys)[0]
+    return best, lowest
 
 
-def _method(kit: Kit, way: str, evaluations: int) -> tuple[codesign.AbstractMethod, int]:
-    """The method and how many steps it may take, a multiple of `CHECKS`."""
+def _phases(kit: Kit, way: str, evaluations: int) -> list[tuple[codesign.AbstractMethod, int]]:
+    """Methods, each going on where the one before has ended, and how many steps each takes from look to look."""
+    ways = ("random search", "gradient") if way == BOTH else (way,)
+    return [_method(kit, w, evaluations / len(ways), CHECKS // len(ways)) for w in ways]
+
+
+def _method(kit: Kit, way: str, evaluations: float, looks: int) -> tuple[codesign.AbstractMethod, int]:
+    """The method and how many steps it takes from look to look."""
     batch = 4
     sample = functools.partial(drawn, kit)
     method: codesign.AbstractMethod = codesign.RandomSearch(batch=batch, sample=sample)
     if way == "CMA-ES":
         method = codesign.CovarianceAdaptation(sigma=SIGMA)
     if way != "gradient":
-        steps = math.ceil(evaluations / method.cost(variables(kit)))
-        return method, CHECKS * max(math.ceil(steps / CHECKS), 1)
-    steps = CHECKS * max(math.ceil(evaluations / RATIO / CHECKS), 1)
-    rule = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(optax.cosine_decay_schedule(RATE, steps)))
+        return method, max(math.ceil(evaluations / method.cost(variables(kit)) / looks), 1)
+    steps = max(math.ceil(evaluations / RATIO / looks), 1)
+    rule = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(optax.cosine_decay_schedule(RATE, looks * steps)))
     return codesign.Gradient(optimiser=rule, ratio=RATIO), steps

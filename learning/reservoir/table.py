@@ -1,4 +1,5 @@
-"""The reservoir table: tasks x devices x (by hand, random search, evolution, gradient), beside what has to be beaten.
+"""The reservoir table: tasks x devices x (by hand, random search, evolution, gradient, the first and the last of these
+one after the other), beside what has to be beaten.
 
     rows = reservoir_table(seeds=5)                      python -m learning.reservoir.table --seeds 5 -o out
     print(table_text(rows))
@@ -146,8 +147,18 @@ def _of_seeds(kit: Kit, noise: float, how: str, draws: int, u: Any, y: Any, keys
     return jax.vmap(one)(u, y, keys)
 
 
+def lowest(rows: Sequence[Row]) -> dict[str, int]:
+    """How often each search has the lowest mean error over variance, of all pairs of task and device in some `rows`."""
+    pairs: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if row.how in WAYS and not row.who.startswith("ESN"):
+            pairs.setdefault((row.task, row.who), {})[row.how] = float(np.mean(row.variance))
+    best = [min(found, key=lambda how, found=found: found[how]) for found in pairs.values()]
+    return {how: best.count(how) for how in WAYS}
+
+
 def table_text(rows: Sequence[Row]) -> str:
-    """The table, mean and standard deviation over seeds of both errors, of some `rows`."""
+    """The table, mean and standard deviation over seeds of both errors, of some `rows`, and which search is lowest."""
     lines = []
     for task in dict.fromkeys(row.task for row in rows):
         lines += ["", f"{task:40}{'NMSE, of variance':>24}{'NMSE, of power':>24}{'NRMSE':>9}"]
@@ -155,6 +166,10 @@ def table_text(rows: Sequence[Row]) -> str:
             both = [f"{np.mean(e):.3g} +- {np.std(e):.1g}" for e in (row.variance, row.power)]
             root = np.mean(np.sqrt(row.variance))
             lines.append(f"{row.who + ', ' + row.how:40}{both[0]:>24}{both[1]:>24}{root:9.3g}")
+    counts = lowest(rows)
+    if pairs := sum(counts.values()):
+        told = ", ".join(f"{how} ({n})" for how, n in sorted(counts.items(), key=lambda c: -c[1]))
+        lines += ["", f"Lowest error over variance of the searches, in how many of {pairs}: {told}."]
     return "\n".join(lines[1:])
 
 
