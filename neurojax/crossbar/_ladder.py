@@ -30,13 +30,15 @@ class Ladder(NamedTuple):
     """What the sweeps need of the resistances, each (position, 1 or batch, line).
 
     `pass_on` and `z` are what E (or J) and q at a node count for in E' (or J'), 1/(1 + s Z) and Z' (ohm), `shift` what
-    a source along the line does. `held` is 1 where that is a voltage, and 0 where it is a current; `back` is
-    R/(R + Z') for the one, R (ohm) for the other.
+    a source along the line does. `held` is 1 where that is a voltage, and 0 where it is a current; `back` and `keep`
+    are what E' (or J') and the next node count for in a voltage: R/(R + Z') and the rest for the one, R (ohm) and 1 for
+    the other.
     """
 
     pass_on: Array
     z: Array
     back: Array
+    keep: Array
     held: Array
     shift: Array
 
@@ -60,8 +62,10 @@ def factor(s: Float[Array, "p batch lines"], r: Array) -> Ladder:
         total = ohm + z
         back = jnp.where(total > 0, ohm / jnp.where(total > 0, total, one), one)
         back = jnp.where(closed, jnp.where(now, back, ohm), jnp.where(now, one, none))
-        held = now & closed
-        return (jnp.where(held, total, none), held, closed), (pass_on, gain, back, now.astype(z.dtype), shift)
+        held, flag = now & closed, now.astype(z.dtype)
+        # What is left of one, lest equal neighbours be told apart by rounding.
+        keep = 1 - back * flag
+        return (jnp.where(held, total, none), held, closed), (pass_on, gain, back, keep, flag, shift)
 
     closed = jnp.isfinite(r)
     start = (ohm[0], closed[0], jnp.zeros_like(closed[0]))
@@ -83,21 +87,22 @@ def sweep(
     first, last = (none, none) if ends is None else ends
 
     def forward(y, given):
-        ladder, q, e = given
-        y = ladder.pass_on * y
-        y = y if e is None else y + ladder.shift * e
-        y = y if q is None else y + ladder.z * q
+        pass_on, z, shift, q, e = given
+        y = pass_on * y
+        y = y if e is None else y + shift * e
+        y = y if q is None else y + z * q
         return y, y
 
     def backward(x, given):
-        ladder, y, e = given
+        back, keep, y, e = given
         x = x if e is None else x - e
-        x = x + ladder.back * (y - ladder.held * x)
+        x = keep * x + back * y
         return x, x
 
-    y = lax.scan(forward, first, (ladder, q, None if e is None else e[:-1]))[1]
+    onward = ladder.pass_on, ladder.z, None if e is None else ladder.shift
+    y = lax.scan(forward, first, (*onward, q, None if e is None else e[:-1]))[1]
     behind = None if e is None else e[1:]
-    return lax.scan(backward, last, (ladder, y, behind), reverse=True)[1]
+    return lax.scan(backward, last, (ladder.back, ladder.keep, y, behind), reverse=True)[1]
 
 
 def end_currents(
