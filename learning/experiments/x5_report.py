@@ -3,8 +3,9 @@
 Each seed: weights of the known device are trained, without a price ("weights only"). All else starts there. By hand all
 lengths and capacitors are made smaller, all resistances larger. The gradient moves geometry, circuit and weights at
 several prices of a picojoule; random search and two evolution strategies have as many evaluations at one of them, and
-one search goes on by gradient where the random one has ended. All are judged by the same draws of new chips and new
-inputs, and the design of that last search, of the first seed, goes through other solvers.
+so has a search that spends three quarters of them at random and goes on by gradient from there. All are judged by the
+same draws of new chips and new inputs, and the design of that last search, of the first seed, goes through other
+solvers.
 """
 
 import dataclasses
@@ -31,6 +32,8 @@ WHY = (
     "Why a gradient is weak here: the mean over draws changes by spikes that come to be or vanish, of which the exact "
     "derivative of a draw knows nothing and the surrogate something; see `x5_network`."
 )
+LEAST = 20
+"""Steps of a gradient."""
 POINT = 0.01
 """Part of wrong answers that may be lost for energy."""
 
@@ -129,14 +132,19 @@ def run(
     Args:
         seeds: of each search. output: folder, from which a killed run goes on. neurons: of the network.
         prices: of a picojoule beside the error, with commas; the (upper) middle one is that of the comparison.
-        steps, learning_rate: of the gradient. classes, apart, rough, batch: see `Task`. progress: bars on a terminal.
+        steps, learning_rate: of the gradient, `LEAST` steps or more. classes, apart, rough, batch: see `Task`.
+        progress: bars on a terminal.
 
     Raises:
-        DataError: no prices or seeds. DesignError: the folder holds another run.
+        DataError: no prices or seeds, too few steps. DesignError: the folder holds another run.
     """
     costs = [float(p) for p in prices.split(",") if p.strip()]
     if not costs or seeds < 1:
         raise DataError(f"x5: prices = {prices!r} and seeds = {seeds}: give one or more of each.")
+    if steps < LEAST:
+        raise DataError(
+            f"x5: steps = {steps}: {LEAST} or more leave evaluations for a random search beside its checks."
+        )
     task = Task(costs[len(costs) // 2], classes, apart, rough=rough, batch=batch)
     place = None if output is None else Path(output) / "searches"
     if place is not None:

@@ -3,7 +3,9 @@
     plan = Plan(task, 6, [0.003], 150, 0.03, None, False)
     plan.seed(0)["gradient"]                    (trial, [part of wrong answers, pJ, spikes])
 
-All searches of a seed begin at the same network, trained without a price, and have as many evaluations.
+All searches of a seed begin at the same network, trained without a price, and have as many evaluations. Those by
+gradient go in stages, each from the best network so far with half of the rate: a step too far, after which neurons are
+silent, is taken back.
 """
 
 import contextlib
@@ -28,6 +30,10 @@ BEFORE = "weights only"
 BOTH = "random, then gradient"
 SMALLER = (2.0, 4.0)
 """By which factors lengths and capacitors are made smaller by hand."""
+STAGES, AT_RANDOM = 3, 0.75
+"""Of a gradient; part of the evaluations of `random, then gradient` that are spent at random."""
+CHECKS, CHECKED = 18, 8
+"""Validations of a gradient, all stages together and without those of their starts, and the draws of each."""
 JUDGED = 40
 """Draws of the test, of `Task.batch` decisions each."""
 
@@ -62,7 +68,7 @@ class Plan:
         for name in ("random search", "(1+1)-ES", "CMA-ES"):
             found[name] = self.done(s, name, lambda n=name: self.rival(n, start, budget, key, s))
         found["gradient"] = main
-        found[BOTH] = self.done(s, BOTH, lambda: self.afterwards(found["random search"][0], key, s))
+        found[BOTH] = self.done(s, BOTH, lambda: self.afterwards(start, budget, key, s))
         for price in self.costs:
             if price != self.task.price:
                 other = dataclasses.replace(self.task, price=price)
@@ -96,7 +102,8 @@ class Plan:
     def weights(self, task: Task, network: Network, name: str, key: Array, s: int) -> Trial:
         """Weights, loads and supply of given devices, trained without a price."""
         design = task.design(network, (*WEIGHTS, "neurons.v_dc", "neurons.r_load"))
-        found = codesign.optimise(task.objective, design, ratio=3, **self.how(name, s), key=key)
+        how: dict[str, Any] = dict(steps=self.steps, learning_rate=self.rate, options=self.options(name, s))
+        found = codesign.optimise(task.objective, design, ratio=3, **how, key=key)
         return self.trial(found.tree, found, s)
 
     def by_hand(self, network: Network, s: int) -> Trial:
@@ -105,36 +112,56 @@ class Plan:
 
     def gradient(self, task: Task, start: Network, key: Array, s: int) -> Trial:
         """Everything, at a price."""
-        how = self.how(f"gradient at {task.price:g}", s)
-        found = codesign.optimise(task.objective, task.design(start), ratio=self.ratio, **how, key=key)
-        return self.trial(found.tree, found, s)
+        steps = [self.steps // STAGES + (k < self.steps % STAGES) for k in range(STAGES)]
+        return self.staged(task, start, steps, self.rate, CHECKS, f"gradient at {task.price:g}", key, s)
 
-    def afterwards(self, trial: Trial, key: Array, s: int) -> Trial:
-        """Half as many steps of a third of the rate from where another trial has ended; evaluations of both."""
-        how: dict[str, Any] = self.how(BOTH, s) | dict(steps=max(self.steps // 2, 1), learning_rate=self.rate / 3)
-        design = self.task.design(self.network(trial))
-        found = codesign.optimise(self.task.objective, design, ratio=self.ratio, **how, key=key)
-        own = self.trial(found.tree, found, s)
-        return dataclasses.replace(own, evaluations=own.evaluations + trial.evaluations)
+    def afterwards(self, start: Network, budget: float, key: Array, s: int) -> Trial:
+        """A gradient of fewer steps and two thirds of the rate, from where a shorter random search has ended."""
+        first = self.rival("random search", start, AT_RANDOM * budget, key, s, BOTH)
+        checks = 2 * STAGES
+        left = int((budget - first.evaluations - (checks + STAGES) * CHECKED) / self.ratio)
+        steps = [max(left // STAGES + (k < left % STAGES), 1) for k in range(STAGES)]
+        then = self.staged(self.task, self.network(first), steps, 2 * self.rate / 3, checks, BOTH, key, s)
+        spent = [first.evaluations + n for n in then.trace[0]]
+        return dataclasses.replace(
+            then, evaluations=first.evaluations + then.evaluations, seconds=first.seconds + then.seconds,
+            trace=[first.trace[0] + spent, first.trace[1] + then.trace[1]],
+        )  # fmt: skip
 
-    def rival(self, name: str, start: Network, budget: float, key: Array, s: int) -> Trial:
-        """A search without a gradient, by as many evaluations."""
-        design, options = self.task.design(start), self.how(name, s)["options"]
-        same: dict[str, Any] = dict(evaluations=budget, options=options, key=key)
-        if name == "random search":
+    def staged(
+        self, task: Task, start: Network, steps: list[int], rate: float, checks: int, name: str, key: Array, s: int
+    ) -> Trial:
+        """As many stages as there are `steps`, each from the best before, the rate halved from one to the next."""
+        design, done, trace = task.design(start), [], [[], []]
+        for k, n in enumerate(steps):
+            options = self.options(f"{name}, stage {k + 1}", s, checks // len(steps))
+            how: dict[str, Any] = dict(steps=n, learning_rate=rate / 2**k, ratio=self.ratio, options=options)
+            found = codesign.optimise(task.objective, design, **how, key=jax.random.fold_in(key, k) if k else key)
+            design, own = design.moved(found.theta), self.trial(found.tree, found, s)
+            trace = [trace[0] + [sum(t.evaluations for t in done) + e for e in own.trace[0]], trace[1] + own.trace[1]]
+            done.append(own)
+        spent, took = (sum(getattr(t, n) for t in done) for n in ("evaluations", "seconds"))
+        skipped = [sum(steps[:k]) + n for k, t in enumerate(done) for n in t.skipped]
+        return dataclasses.replace(done[-1], evaluations=spent, seconds=took, trace=trace, skipped=skipped)
+
+    def rival(self, method: str, start: Network, budget: float, key: Array, s: int, name: str = "") -> Trial:
+        """A search without a gradient, by as many evaluations, kept under its own `name`."""
+        design = self.task.design(start)
+        same: dict[str, Any] = dict(evaluations=budget, options=self.options(name or method, s), key=key)
+        if method == "random search":
             found = codesign.random_search(self.task.objective, design, sample=self.task.sample, **same)
         else:
-            kind = "cma" if name == "CMA-ES" else "one"
+            kind = "cma" if method == "CMA-ES" else "one"
             found = codesign.evolution_strategy(self.task.objective, design, kind=kind, sigma=0.1, **same)
         return self.trial(found.tree, found, s)
 
-    def how(self, name: str, s: int) -> dict[str, Any]:
+    def options(self, name: str, s: int, checks: int = 20) -> codesign.Options:
         """What searches share."""
         inside = None if self.place is None else self.place / "states" / f"{_plain(name)}_{s}"
-        options = codesign.Options(
-            abreast=False, progress=self.progress, label=f"X5, seed {s}: {name}", checkpoint=inside, save_every=20.0
-        )
-        return dict(steps=self.steps, learning_rate=self.rate, options=options)
+        return codesign.Options(
+            validations=checks, validation_draws=CHECKED, abreast=False, progress=self.progress,
+            label=f"X5, seed {s}: {name}", checkpoint=inside, save_every=20.0,
+        )  # fmt: skip
 
     def trial(self, network: Network, result: codesign.Result, s: int) -> Trial:
         """In the coordinates of all variables."""
@@ -155,7 +182,7 @@ class Plan:
 
 
 def _plain(name: str) -> str:
-    return name.replace("(1+1)", "one").replace(" ", "_").replace(".", "p")
+    return name.replace("(1+1)", "one").replace(",", "").replace(" ", "_").replace(".", "p")
 
 
 def _theta(design: Design, network: Network) -> list[float]:

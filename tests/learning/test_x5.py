@@ -174,5 +174,13 @@ def test_the_comparison_runs_and_resumes(tmp_path):
     assert best < 0.9 * report.comparison.values("weights only")[0]
     assert "pJ" in repr(report) and json.loads(json.dumps(report.to_dict()))["task"]["price"] == 0.01
     assert report.plot().get_xscale() == "log"
+    spent = {n: t[0].evaluations for n, t in report.comparison.trials.items()}
+    assert spent["random, then gradient"] == pytest.approx(spent["gradient"], rel=0.06)
+    assert spent["random search"] == pytest.approx(spent["gradient"], rel=0.06)
+
+
+def test_what_makes_no_comparison():
     with pytest.raises(DataError, match="prices"):
         x5_report.run(prices=",")
+    with pytest.raises(DataError, match="20 or more"):
+        x5_report.run(steps=10)
