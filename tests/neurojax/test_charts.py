@@ -97,16 +97,17 @@ def test_beyond_a_bound_counts_only_what_the_rate_leads_back_from():
 
 
 def test_a_step_does_not_pass_a_bound_behind_which_the_rate_turns():
-    """dy/dt = -1 above zero and 1 below, over a tenth of a thousandth: without the bound some step lands below it."""
+    """dy/dt = -1 above zero and 1 below, over a tenth of a thousandth: without the bound steps land further below."""
     drive = stiff.Drive(jnp.asarray([0.0, 3.0]), jnp.zeros(2), jnp.linspace(0.0, 3.0, 301))
     turning = lambda m, y, v: -jnp.tanh(y / 1e-4)  # noqa: E731
-    least = []
+    below = []
     for bounds in (None, ((0.0, 1.0),)):
-        how = stiff.control(60, 1, 2**12)
-        coarse = jnp.asarray(1e-2), jnp.asarray(1e-3)
+        how = stiff.control(240, 1, 2**12)
+        coarse = jnp.asarray(1e-2), jnp.asarray(1e-2)
         equations = _lanes.Equations(turning, bounds=bounds)
-        found = stiff.integrate(equations, jnp.zeros(()), None, drive, jnp.linspace(0.5, 1.0, 60)[None], *coarse, how)
+        found = stiff.integrate(equations, jnp.zeros(()), None, drive, jnp.linspace(0.5, 1.0, 240)[None], *coarse, how)
         assert not found.code.any()
-        least.append(float(found.y.min()))
-    assert least[1] >= -1e-3
-    assert least[0] < least[1]
+        below.append(np.maximum(-np.asarray(found.y).min(axis=(1, 2)), 0.0))
+    assert below[1].max() <= 1e-2
+    # Where a step lands is chance: of all lanes together it shows.
+    assert below[1].mean() < 0.8 * below[0].mean()
