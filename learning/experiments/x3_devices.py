@@ -13,7 +13,7 @@ import neurojax as nj
 import physics
 from learning.experiments.x3_cells import Simulated
 from neurojax import synapses
-from neurojax.synapses.diffusive import diffusive_cell, diffusive_switch
+from neurojax.synapses.diffusive import diffusive_cell
 from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity
 
@@ -158,9 +158,13 @@ class Diffusive(Simulated):
 def diffusive() -> Diffusive:
     """The nominal pair: a switch of 40 kohm that opens in the tail of a spike, and a cell of 5 to 15 kohm."""
     cell = diffusive_cell().replace(a_on=1.5, a_off=1.5, v_on=-0.25, v_off=0.25, k_on=-1.5e-5, k_off=1.5e-5)
+    switch = physics.AndThreshold().replace(
+        v_th=0.3, v_th_neg=-0.3, v_hold=0.1, v_hold_neg=-0.1, tau_set=5e-6, tau_reset=2.0946e-3, a=1.0, d_reset=1.5,
+        r_on=4e4, r_on_neg=4e4,
+    )  # fmt: skip
     kind: Any = Diffusive
     stack: Any = physics.Stack
-    return kind(stack(cell, diffusive_switch()))
+    return kind(stack(cell, switch))
 
 
 def electrochemical() -> Electrochemical:

@@ -104,7 +104,7 @@ def test_stuck_devices_rest_whatever_is_done():
 def test_wear_slows_a_device_after_its_cycles():
     device = Worn(physics.Vteam(), ("w",), cycles=10.0)
     wave = nj.triangle(0.6, -0.6, 1e-6).repeat(30)
-    record = nj.simulate(device, wave)
+    record = nj.simulate(device, wave, rtol=1e-8, atol=1e-10)
     damage = np.asarray(record.x.damage)
     assert (np.diff(damage) >= -1e-9).all() and damage[-1] > 1
     w = np.asarray(record.x.device.w)
