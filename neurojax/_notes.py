@@ -15,7 +15,8 @@ BITS, SMALLEST = dict(exponent_bits=8, mantissa_bits=4), float(np.finfo(np.float
 """Sizes that are tried are numbers of so many bits, and not smaller."""
 GROWN, SHRUNK = (0.2, 6.0), (0.1, 0.9)
 """Bounds of the ratio of the next size to this one, of a step that counts and of one that does not."""
-OCTAVE, ALL, HALF = 16, 128, 64
+ALL, HALF = 128, 64
+"""Of how many sizes in a row a note tells one, for both kinds of steps."""
 KEPT, CUT = 192, 193
 """The size tried next is what was to be tried now; the next step ends at a sample, and this one does not count."""
 
