@@ -38,8 +38,8 @@ def export(
             default in SPICE; in Verilog-A it is that of the circuit.
         share, settle: of SPICE, for what ngspice does not get through. Expressions of `share` operations or more that
             are needed twice become inner nodes; more operations make longer lines that converge more often. Inner
-            equations settle within `settle` seconds, at once if zero. `JartVcm` gets through pulses at which ngspice
-            stops otherwise with share=200 and settle=1e-9.
+            equations settle within `settle` seconds, at once if zero. With share=200 and settle=1e-9 ngspice takes
+            `JartVcm` through the first pulses of a train at which it stops otherwise; the whole train was not shown.
 
     Raises:
         DataError: an unknown format, a name that no simulator takes, a population, share or settle that cannot be.
