@@ -4,9 +4,11 @@ A chunk is one call of a compiled function; calls from several threads run side 
 size, so there is one compilation, and what is in memory at a time is bounded by them and by what is kept.
 """
 
+import functools
+import itertools
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
@@ -79,10 +81,32 @@ def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> l
     first = 0 if key in _compiled else 1
     done = [run(part) for part in parts[:first]]
     _compiled.add(key)
-    if len(parts) - first < 2 or cores() == 1:
-        return done + [run(part) for part in parts[first:]]
-    with ThreadPoolExecutor(min(cores(), len(parts) - first)) as pool:
-        return done + list(pool.map(run, parts[first:]))
+    rest = parts[first:]
+    if len(rest) < 2 or cores() == 1:
+        return done + [run(part) for part in rest]
+    answers, turn = [None] * len(rest), itertools.count()
+
+    def work() -> None:
+        while (k := next(turn)) < len(rest):
+            answers[k] = run(rest[k])
+
+    # This thread works, too: it has nothing else to do, and whoever calls from a thread of the pool does not wait
+    # for one that is free.
+    others = [_threads(cores()).submit(work) for _ in range(min(cores(), len(rest)) - 1)]
+    try:
+        work()
+    finally:
+        running = [other for other in others if not other.cancel()]
+        wait(running)
+    for other in running:
+        other.result()
+    return done + answers
+
+
+@functools.cache
+def _threads(workers: int) -> ThreadPoolExecutor:
+    """Kept, as a thread that starts takes as long as a short call."""
+    return ThreadPoolExecutor(workers, "side_by_side")
 
 
 def _rows(members: Any, start: int, chunk: int, size: int) -> Any:

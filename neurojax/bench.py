@@ -4,7 +4,8 @@
     neurojax bench circuits    neurojax bench crossbar      neurojax bench programming    neurojax bench export
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
-turn (A B A B ...). The rows of the integrator are in `_bench_engine.py` and `_bench_precision.py`, those of the fit in
+turn (A B A B ...). A turn is as many calls as take a tenth of a second: a shorter one, after seconds of something else,
+would be mostly the time until its threads are awake and its numbers are in the cache. The rows of the integrator are in `_bench_engine.py` and `_bench_precision.py`, those of the fit in
 `_bench_fit.py`. Those of the export, in `_bench_export.py`, say how far others agree.
 """
 
@@ -29,6 +30,8 @@ from physics.quantity import parameters, with_values
 
 SPREAD = 0.03
 REPEATS = 5
+TURN = 0.1
+"""Seconds that a turn takes at least; its time is that of a call, in the mean."""
 PATIENCE = 60.0
 """Seconds after which a comparison is not repeated once more."""
 
@@ -37,7 +40,7 @@ PATIENCE = 60.0
 class Row:
     """One comparison: `ratio` of the time of `other` to ours (median of repeats), and both errors."""
 
-    how: ClassVar[str] = f"one run, medians of up to {REPEATS} calls in turn"
+    how: ClassVar[str] = f"one run, medians of up to {REPEATS} turns of {TURN} s or one call"
     head: ClassVar[tuple[str, ...]] = ("what", "beside", "ratio", "our error", "its error", "")
     case: str
     other: str
@@ -58,7 +61,7 @@ def in_turn(
     repeats: int = REPEATS,
     warm: Callable[[], Any] | None = None,
 ) -> tuple[float, Any, Any]:
-    """Median time of `other` over that of `ours`, called alternately when both are compiled, and what those gave.
+    """Median time of `other` over that of `ours`, in turn when both are compiled, and what those gave.
 
     Less often than `repeats` where that would take longer than `PATIENCE`. warm: compiles both; else each is called
     once more.
@@ -69,12 +72,21 @@ def in_turn(
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for k, run in enumerate((ours, other)):
-            began = time.perf_counter()
-            answers[k] = run()
-            seconds[k].append(time.perf_counter() - began)
+            answers[k], spent = _turn(run)
+            seconds[k].append(spent)
         if sum(seconds[0] + seconds[1]) > PATIENCE:
             break
     return statistics.median(seconds[1]) / statistics.median(seconds[0]), answers[0], answers[1]
+
+
+def _turn(run: Callable[[], Any]) -> tuple[Any, float]:
+    """What the last call of a turn gives, and the seconds of a call."""
+    began, calls, spent = time.perf_counter(), 0, 0.0
+    answer: Any = None
+    while spent < TURN:
+        answer, calls = run(), calls + 1
+        spent = time.perf_counter() - began
+    return answer, spent / calls
 
 
 def first(members: AbstractDevice, n: int) -> AbstractDevice:

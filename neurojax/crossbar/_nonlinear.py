@@ -6,6 +6,7 @@ what is left to remove is i(d) - J in the cells alone. A step is taken as far as
 solves are no sharper than the step is worth; what they leave at the columns is handed to the next one.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -35,13 +36,14 @@ ROUGH = 0.03
 
 
 class _At(NamedTuple):
-    """Where the iteration is: nodes, drops d, currents of cells that obey Kirchhoff's laws but for `rest`."""
+    """Where the iteration is: nodes, drops d, currents i(d), `flow` of cells that obeys Kirchhoff's laws but for `rest`."""
 
     steps: Array
     iterations: Array
     r: Array
     c: Array
     d: Array
+    i: Array
     flow: Array
     rest: Array
     left: Array
@@ -64,20 +66,25 @@ def _lifted(cells: AbstractCells, g: Array) -> Array:
 def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, limits: Limits) -> Solution:
     """Node voltages, without derivatives; iterations are those of all linear solves together."""
 
-    def mismatch(d: Array, flow: Array, g: Array) -> Array:
-        g = jnp.where(g > 0, g, jnp.ones_like(g))
-        return jnp.sum((cells.current(d) - flow) ** 2 / g, axis=(0, 2))
+    def mismatch(miss: Array, g: Array) -> Array:
+        return jnp.sum(miss**2 / jnp.where(g > 0, g, jnp.ones_like(g)), axis=(0, 2))
 
     def unfinished(at: _At):
         return (at.steps < STEPS) & jnp.any(at.move > ENOUGH)
 
     def improve(at: _At) -> _At:
-        i, g = conductances(cells, at.d)
-        miss = i - at.flow
+        _, g = conductances(cells, at.d)
+        miss = at.i - at.flow
         rough = jnp.clip(0.1 * at.move, 1e-6, ROUGH)
         step = towards(network(g, r), Push(-turned(miss), miss + at.rest), None, rough, least, limits.most)
         dd = turned(step.r) - step.c
-        a = _damping(lambda a: mismatch(at.d + a * dd, at.flow + a * (miss + g * dd), g), at.d)
+
+
+        def trial(a: Array) -> tuple[Array, Array, Array]:
+            i, flow = cells.current(at.d + a * dd), at.flow + a * (miss + g * dd)
+            return i, flow, mismatch(i - flow, g)
+
+        a, i, flow = _damping(trial, mismatch(miss, g))
         size = jnp.maximum(jnp.max(jnp.abs(at.d + dd), axis=(0, 2)), 1e-30)
         return _At(
             at.steps + 1,
@@ -85,7 +92,8 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
             at.r + a * step.r,
             at.c + a * step.c,
             at.d + a * dd,
-            at.flow + a * (miss + g * dd),
+            i,
+            flow,
             at.rest + a * (step.rest - at.rest),
             step.left,
             jnp.max(jnp.abs(dd), axis=(0, 2)) / size,
@@ -97,7 +105,7 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
     least, d = limits.rtol**2 * found.scale, turned(found.r) - found.c
     far = jnp.full(d.shape[1], jnp.inf, d.dtype)
     none = jnp.zeros((), jnp.int32)
-    start = _At(none, found.iterations, found.r, found.c, d, g * d, found.rest, found.left, far)
+    start = _At(none, found.iterations, found.r, found.c, d, cells.current(d), g * d, found.rest, found.left, far)
     at = lax.while_loop(unfinished, improve, start)
     left = jnp.sqrt(at.left / jnp.maximum(found.scale, jnp.finfo(d.dtype).tiny))
     return Solution(at.r, at.c, at.iterations, jnp.where(at.move > ENOUGH, at.move, left))
@@ -115,21 +123,26 @@ def secant(cells: AbstractCells, d: Array) -> Array:
     return cells.current(d) / d
 
 
-def _damping(mismatch: Any, d: Array) -> Array:
-    """The first of 1, 1/2, 1/4, ... with less mismatch than none, of each input of drops d, (1, batch, 1)."""
-    before = mismatch(jnp.zeros((), d.dtype))
+def _damping(trial: Callable[[Array], tuple[Array, Array, Array]], before: Array) -> tuple[Array, Array, Array]:
+    """The first of 1, 1/2, 1/4, ... with less mismatch than `before` for each input, (1, batch, 1); what it leads to.
+
+    trial: damping -> currents of the cells, their `flow`, mismatch (batch,).
+    """
 
     def worse(carry):
-        k, _, bad = carry
+        k, bad, _ = carry
         return (k < HALVINGS) & jnp.any(bad)
 
     def halve(carry):
-        k, a, bad = carry
-        a = jnp.where(bad[None, :, None], 0.5 * a, a)
-        return k + 1, a, ~(mismatch(a) < before)
+        k, bad, (a, *_) = carry
+        return judged(k + 1, jnp.where(bad[None, :, None], 0.5 * a, a))
 
-    a = jnp.ones((1, d.shape[1], 1), d.dtype)
-    return lax.while_loop(worse, halve, (jnp.zeros((), jnp.int32), a, ~(mismatch(a) < before)))[1]
+    def judged(k, a):
+        i, flow, mismatch = trial(a)
+        return k, ~(mismatch < before), (a, i, flow)
+
+    whole = jnp.ones((1, before.shape[0], 1), before.dtype)
+    return lax.while_loop(worse, halve, judged(jnp.zeros((), jnp.int32), whole))[2]
 
 
 @eqx.filter_custom_jvp

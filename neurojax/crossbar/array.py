@@ -24,7 +24,8 @@ from jaxtyping import Array, Float
 
 from neurojax._chunks import cores, identity, mesh_of, side_by_side
 from neurojax.crossbar import _nonlinear, _shorted_devices, _shorts
-from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, solved, turned
+from neurojax.crossbar._padded import solved_apart
+from neurojax.crossbar._solve import NO_PUSH, Limits, Solution, Sources, line_currents, turned
 from neurojax.crossbar.cells import AbstractCells, Defective, Resistors, devices
 from neurojax.crossbar.reading import Figures, Nodes, Part, Reading, joined, reading_of, shaped
 from neurojax.crossbar.wires import Wires
@@ -218,7 +219,7 @@ def _solved(cells: AbstractCells, r: Any, sources: Sources, limits: Limits, shor
         if shorts:
             at = _shorts.of(jnp.isinf(cells.g), shorts)
             return _shorts.solved_with_shorts(cells.g, at, r, sources, limits=limits)
-        return solved(cells.g[:, None], r, NO_PUSH, sources, limits=limits), None
+        return solved_apart(cells.g[:, None], r, sources, limits=limits), None
     if isinstance(cells, Defective) and shorts:
         return _shorted_devices.solved(cells, _shorts.of(cells.short, shorts), r, sources, limits=limits)
     found = _nonlinear.solved(cells, r, NO_PUSH, sources, limits=limits)
