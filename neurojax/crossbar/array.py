@@ -33,8 +33,8 @@ from neurojax.errors import CircuitError, SimulationError
 from physics.device import AbstractDevice, Environment
 
 ITERATIONS = 2000
-CACHED = 2**16
-"""Numbers of an array, inputs times cells, that are worked on at a time."""
+CACHED, AT_ONCE = 2**14, 2**24
+"""Numbers of an array, inputs times cells, that are worked on at a time: on a CPU, and on accelerators."""
 
 
 class Crossbar(eqx.Module):
@@ -185,8 +185,8 @@ def _one_tile(nodes: Nodes, many: int) -> Nodes:
 
 
 def _tile(shape: tuple[int, int]) -> int:
-    """Inputs whose numbers stay in the cache of a core."""
-    return max(1, CACHED // (shape[0] * shape[1]))
+    """Inputs whose numbers stay in the cache of a core; as many as memory allows where there is none."""
+    return max(1, (CACHED if jax.default_backend() == "cpu" else AT_ONCE) // (shape[0] * shape[1]))
 
 
 @eqx.filter_jit
