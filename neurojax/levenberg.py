@@ -46,7 +46,7 @@ BEHIND, CREEPING = 2.0, 3e-3
 class State:
     """All starts of a search: what is carried from one iteration to the next (and saved).
 
-    jacobian is that at theta; turned: its product, transposed, with the Jacobian before the last step, `last`.
+    jacobian is that at theta, and residual, but without the weights of a robust loss; turned: its product, transposed, with the Jacobian before the last step, `last`.
     """
 
     theta: np.ndarray
@@ -54,6 +54,7 @@ class State:
     gradient: np.ndarray
     hessian: np.ndarray
     jacobian: np.ndarray
+    residual: np.ndarray
     turned: np.ndarray
     last: np.ndarray
     mu: np.ndarray
@@ -66,29 +67,47 @@ class State:
 
 
 def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[np.ndarray, ...]:
-    """Cost r.r/2 (or robust), gradient, Gauss-Newton Hessian and Jacobian of each start; infinite cost where it failed.
+    """`judged` of residuals and Jacobians at theta."""
+    return judged(*function(theta), c)
+
+
+def judged(r: np.ndarray, jacobian: np.ndarray, c: float) -> tuple[np.ndarray, ...]:
+    """Cost r.r/2 (or robust), gradient, Gauss-Newton Hessian, Jacobian, residuals; infinite cost of a start that failed.
 
     Of a robust loss gradient, Hessian and Jacobian are those of the weighted residuals.
     """
-    r, jacobian = function(theta)
     bad = np.logical_not(np.isfinite(r).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
     r, jacobian = np.where(bad[:, None], 0.0, r), np.where(bad[:, None, None], 0.0, jacobian)
     with np.errstate(over="ignore"):
         weight = 1 / (1 + (r / c) ** 2)
         cost = 0.5 * np.einsum("sr,sr->s", r, r) if np.isinf(c) else -0.5 * c**2 * np.sum(np.log(weight), axis=1)
-        r, jacobian = np.sqrt(weight) * r, np.sqrt(weight)[:, :, None] * jacobian
+        root = np.sqrt(weight)
+        jacobian = root[:, :, None] * jacobian
         turned = np.swapaxes(jacobian, 1, 2)
-        gradient, hessian = (turned @ r[:, :, None])[:, :, 0], turned @ jacobian
+        gradient, hessian = (turned @ (root * r)[:, :, None])[:, :, 0], turned @ jacobian
     bad |= ~(np.isfinite(cost) & np.isfinite(hessian).all(axis=(1, 2)))
-    return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian), jacobian
+    return np.where(bad, np.inf, cost), np.nan_to_num(gradient), np.nan_to_num(hessian), jacobian, r
 
 
 def begin(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> State:
-    cost, gradient, hessian, jacobian = evaluate(function, theta, c)
+    return _begun(theta, *evaluate(function, theta, c))
+
+
+def again(state: State, before: float, c: float) -> State:
+    """Begin from where a search with the loss `before` ended, with another; nothing is evaluated."""
+    failed = ~np.isfinite(state.cost)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        root = np.sqrt(1 / (1 + (state.residual / before) ** 2))
+        jacobian = state.jacobian / root[:, :, None]
+    return _begun(state.theta, *judged(np.where(failed[:, None], np.nan, state.residual), jacobian, c))
+
+
+def _begun(theta, cost, gradient, hessian, jacobian, residual) -> State:
     starts = len(theta)
     # Relative to diag(H): 1e-2 trusts the quadratic model moderately from the start.
     damping = np.full(starts, 1e-2), np.full(starts, 2.0)
-    return State(theta, cost, gradient, hessian, jacobian, hessian, np.zeros_like(theta), *damping, np.isfinite(cost))
+    none, able = np.zeros_like(theta), np.isfinite(cost)
+    return State(theta, cost, gradient, hessian, jacobian, residual, hessian, none, *damping, able)
 
 
 def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = np.inf, race: bool = False) -> State:
@@ -103,11 +122,12 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
     trial = np.clip(state.theta + step, -LIMIT, LIMIT)
     straight, step = np.clip(state.theta + straight, -LIMIT, LIMIT) - state.theta, trial - state.theta
     todo = np.flatnonzero(state.active)
-    fresh = [np.full_like(state.cost, np.inf), *map(np.copy, (state.gradient, state.hessian, state.jacobian))]
+    old = state.gradient, state.hessian, state.jacobian, state.residual
+    fresh = [np.full_like(state.cost, np.inf), *map(np.copy, old)]
     if len(todo):
         for whole, part in zip(fresh, evaluate(function, trial[todo], c), strict=True):
             whole[todo] = part
-    cost, gradient, hessian, jacobian = fresh
+    cost, gradient, hessian, jacobian, residual = fresh
     turned = np.swapaxes(jacobian, 1, 2) @ state.jacobian
     slope = np.einsum("sp,sp->s", state.gradient, straight)
     predicted = -slope - 0.5 * np.einsum("sp,spq,sq->s", straight, state.hessian, straight)
@@ -129,6 +149,7 @@ def iterate(function: Evaluate, state: State, *, frozen: np.ndarray, c: float = 
         chosen(gradient, state.gradient),
         chosen(hessian, state.hessian),
         chosen(jacobian, state.jacobian),
+        chosen(residual, state.residual),
         chosen(turned, state.turned),
         chosen(step, state.last),
         np.where(better, np.maximum(state.mu * shrink, 1e-12), np.minimum(state.mu * state.grow, 1e12)),

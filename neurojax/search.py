@@ -185,7 +185,9 @@ def _refine(problem, how: Plan, state: levenberg.State, path, mark, update) -> l
             return problem.evaluate(theta, weights)
 
         if state.iteration % how.max_iterations == 0 and stage > 0:
-            fresh = levenberg.begin(evaluate, state.theta, c)
+            former, before = how.stages[stage - 1]
+            same = former == window
+            fresh = levenberg.again(state, before, c) if same else levenberg.begin(evaluate, state.theta, c)
             state = dataclasses.replace(fresh, iteration=state.iteration)
         state = levenberg.iterate(evaluate, state, frozen=frozen, c=c, race=True)
         lowest = float(state.cost.min())

@@ -59,11 +59,31 @@ def test_a_start_that_has_met_the_best_is_given_up():
     hessian = np.broadcast_to(np.diag([1.0, 4.0]), (3, 2, 2))
     theta, none = np.asarray([[0.0, 0.0], [0.1, 0.0], [0.0, 5.0]]), np.zeros((3, 2))
     ones, jacobian = np.ones(3), np.zeros((3, 5, 2))
-    rest = none, hessian, jacobian, hessian, none, ones, ones, ones > 0
+    rest = none, hessian, jacobian, np.zeros((3, 5)), hessian, none, ones, ones, ones > 0
     state = levenberg.State(theta, np.asarray([10.0, 10.1, 10.1]), *rest)
     assert levenberg._met(state, FREE).tolist() == [False, True, False]
     worse = levenberg.State(theta, np.asarray([10.0, 12.0, 10.1]), *rest)
     assert not levenberg._met(worse, FREE).any()
+
+
+@pytest.mark.parametrize("before", [levenberg.OUTLIER, np.inf])
+@pytest.mark.parametrize("after", [levenberg.OUTLIER, np.inf])
+def test_another_loss_takes_no_evaluation(before, after):
+    """What a search with one loss has found, weighed by another: as if evaluated there, also where a start has failed."""
+
+    def function(theta):
+        r = np.stack([theta[:, 0] ** 2 - 9.0, theta[:, 1] + 2.0, theta[:, 0] * theta[:, 1]], axis=1)
+        zero, one = np.zeros(len(theta)), np.ones(len(theta))
+        rows = [[2 * theta[:, 0], zero], [zero, one], [theta[:, 1], theta[:, 0]]]
+        slopes = np.moveaxis(np.asarray(rows), 2, 0)
+        return np.where(theta[:, :1] > 50, np.nan, r), slopes
+
+    start = np.asarray([[4.0, 1.0], [99.0, 0.0], [-2.0, 7.0]])
+    state = levenberg.iterate(function, levenberg.begin(function, start, before), frozen=FREE, c=before)
+    anew, fresh = levenberg.again(state, before, after), levenberg.begin(function, state.theta, after)
+    assert anew.active.tolist() == [True, False, True] and np.isinf(anew.cost[1])
+    for name in ("theta", "cost", "gradient", "hessian", "jacobian", "turned", "mu"):
+        np.testing.assert_allclose(getattr(anew, name)[[0, 2]], getattr(fresh, name)[[0, 2]], rtol=1e-12)
 
 
 @pytest.mark.parametrize("at", [-11.5, -levenberg.LIMIT])
