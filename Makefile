@@ -28,6 +28,7 @@ notebooks: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/neurojax bench engine
+	$(BIN)/neurojax bench scaling
 	$(BIN)/neurojax bench precision
 	$(BIN)/neurojax bench fit
 	$(BIN)/neurojax bench export

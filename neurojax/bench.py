@@ -1,12 +1,14 @@
 """Side-by-side measurements: our loops against those of others, in one process, on one machine, as ratios.
 
     neurojax bench engine      neurojax bench precision     neurojax bench fit --json
-    neurojax bench circuits    neurojax bench crossbar      neurojax bench programming    neurojax bench export
+    neurojax bench scaling     neurojax bench circuits      neurojax bench crossbar
+    neurojax bench programming neurojax bench export
 
 Absolute times say more about the machine than about the code, so each row is a ratio of two medians taken in
 turn (A B A B ...). A turn is as many calls as take a tenth of a second: a shorter one, after seconds of something else,
-would be mostly the time until its threads are awake and its numbers are in the cache. The rows of the integrator are in `_bench_engine.py` and `_bench_precision.py`, those of the fit in
-`_bench_fit.py`. Those of the export, in `_bench_export.py`, say how far others agree.
+would be mostly the time until its threads are awake and its numbers are in the cache. The rows of the integrator are in
+`_bench_engine.py`, `_bench_scaling.py` and `_bench_precision.py`, those of the fit in `_bench_fit.py`. Those of the
+export, in `_bench_export.py`, say how far others agree.
 """
 
 import dataclasses
@@ -115,8 +117,15 @@ def waveforms(device: AbstractDevice, pulses: int = 20) -> dict[str, Waveform]:
 
 
 def engine() -> Iterator[Row]:
-    """Our integrator against diffrax, SciPy, ngspice and C, and against itself: see `_bench_engine.py`."""
+    """Our integrator against diffrax, SciPy, ngspice and C: see `_bench_engine.py`."""
     from neurojax._bench_engine import rows
+
+    yield from rows()
+
+
+def scaling() -> Iterator[Row]:
+    """Our integrator against itself: many devices, derivatives, the first call: see `_bench_scaling.py`."""
+    from neurojax._bench_scaling import rows
 
     yield from rows()
 
@@ -194,6 +203,6 @@ def machine() -> str:
 
 
 BENCHES: dict[str, Callable[[], Iterator[Any]]] = {
-    "engine": engine, "precision": precision, "fit": fits, "export": exports, "circuits": circuits,
+    "engine": engine, "scaling": scaling, "precision": precision, "fit": fits, "export": exports, "circuits": circuits,
     "crossbar": crossbars, "programming": programming,
 }  # fmt: skip

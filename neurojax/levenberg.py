@@ -46,7 +46,8 @@ BEHIND, CREEPING = 2.0, 3e-3
 class State:
     """All starts of a search: what is carried from one iteration to the next (and saved).
 
-    jacobian is that at theta, and residual, but without the weights of a robust loss; turned: its product, transposed, with the Jacobian before the last step, `last`.
+    jacobian is that at theta, residual what it is of, without the weights of a robust loss. turned: the product of the
+    Jacobian, transposed, with that before the last step, `last`.
     """
 
     theta: np.ndarray
@@ -72,7 +73,7 @@ def evaluate(function: Evaluate, theta: np.ndarray, c: float = np.inf) -> tuple[
 
 
 def judged(r: np.ndarray, jacobian: np.ndarray, c: float) -> tuple[np.ndarray, ...]:
-    """Cost r.r/2 (or robust), gradient, Gauss-Newton Hessian, Jacobian, residuals; infinite cost of a start that failed.
+    """Cost r.r/2 (or robust), gradient, Gauss-Newton Hessian, Jacobian, residuals; infinite cost where it failed.
 
     Of a robust loss gradient, Hessian and Jacobian are those of the weighted residuals.
     """

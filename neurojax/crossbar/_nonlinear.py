@@ -7,7 +7,7 @@ solves are no sharper than the step is worth; what they leave at the columns is 
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,7 +36,7 @@ ROUGH = 0.03
 
 
 class _At(NamedTuple):
-    """Where the iteration is: nodes, drops d, currents i(d), `flow` of cells that obeys Kirchhoff's laws but for `rest`."""
+    """Where the iteration is: nodes, drops d, currents i(d), and `flow`, which obeys Kirchhoff's laws but for `rest`."""
 
     steps: Array
     iterations: Array
