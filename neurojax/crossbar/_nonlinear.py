@@ -36,7 +36,7 @@ ROUGH = 0.03
 
 
 class _At(NamedTuple):
-    """Where the iteration is: nodes, drops d, currents i(d), and `flow`, which obeys Kirchhoff's laws but for `rest`."""
+    """Where the iteration is: nodes, drops d, currents i(d); `flow` obeys Kirchhoff's laws but for `rest`."""
 
     steps: Array
     iterations: Array
