@@ -183,7 +183,9 @@ def demo(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="engine, scaling, precision, fit, export, circuits, crossbar, programming")],
+    name: Annotated[
+        str, typer.Argument(help="engine, scaling, precision, fit, export, circuits, crossbar or programming")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
     into: Annotated[Path | None, typer.Option(help="file with a line `<!-- bench NAME -->` for the table")] = None,
 ) -> None:

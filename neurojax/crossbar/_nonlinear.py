@@ -79,7 +79,6 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
         step = towards(network(g, r), Push(-turned(miss), miss + at.rest), None, rough, least, limits.most)
         dd = turned(step.r) - step.c
 
-
         def trial(a: Array) -> tuple[Array, Array, Array]:
             i, flow = cells.current(at.d + a * dd), at.flow + a * (miss + g * dd)
             return i, flow, mismatch(i - flow, g)
