@@ -52,13 +52,13 @@ def factor(s: Float[Array, "p batch lines"], r: Array) -> Ladder:
         z, held, flows = before
         s, ohm, closed = given
         some = s > 0
-        inverse = 1 / jnp.where(some, s, jnp.ones_like(s))
         one, none = jnp.ones_like(z), jnp.zeros_like(z)
-        share = 1 / (1 + s * z)
-        pass_on = jnp.where(held, share, jnp.where(flows, inverse, none))
-        gain = jnp.where(held, z * share, inverse)
-        shift = jnp.where(held, share, none)
-        z, now = jnp.where(held, z * share, jnp.where(some, inverse, none)), held | some
+        # 1/(1 + s Z) of what is held, 1/s of what is not: one division, as they are what a step takes.
+        inverse = 1 / jnp.where(held, 1 + s * z, jnp.where(some, s, one))
+        pass_on = jnp.where(held | flows, inverse, none)
+        gain = jnp.where(held, z * inverse, inverse)
+        shift = jnp.where(held, inverse, none)
+        z, now = jnp.where(held | some, gain, none), held | some
         total = ohm + z
         back = jnp.where(total > 0, ohm / jnp.where(total > 0, total, one), one)
         back = jnp.where(closed, jnp.where(now, back, ohm), jnp.where(now, one, none))

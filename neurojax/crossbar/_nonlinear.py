@@ -30,7 +30,7 @@ from neurojax.crossbar.cells import AbstractCells, Defective
 
 STEPS, HALVINGS = 60, 12
 ENOUGH = 1e-7
-"""Of the largest drop: after a step as small the next would be of the order of its square."""
+"""Of the largest drop: after a step as small the next would be of the order of its square, whatever is left."""
 ROUGH = 0.03
 """To which the linear solves of the first steps are done; later ones as far as the last step was small."""
 
@@ -47,6 +47,7 @@ class _At(NamedTuple):
     flow: Array
     rest: Array
     left: Array
+    miss: Array
     move: Array
 
 
@@ -69,8 +70,11 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
     def mismatch(miss: Array, g: Array) -> Array:
         return jnp.sum(miss**2 / jnp.where(g > 0, g, jnp.ones_like(g)), axis=(0, 2))
 
-    def unfinished(at: _At):
-        return (at.steps < STEPS) & jnp.any(at.move > ENOUGH)
+    def done(at: _At) -> Array:
+        return (at.move <= ENOUGH) | ((at.miss <= least) & (at.left <= least))
+
+    def unfinished(at: _At) -> Array:
+        return (at.steps < STEPS) & ~jnp.all(done(at))
 
     def improve(at: _At) -> _At:
         _, g = conductances(cells, at.d)
@@ -83,7 +87,7 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
             i, flow = cells.current(at.d + a * dd), at.flow + a * (miss + g * dd)
             return i, flow, mismatch(i - flow, g)
 
-        a, i, flow = _damping(trial, mismatch(miss, g))
+        a, i, flow, now = _damping(trial, mismatch(miss, g))
         size = jnp.maximum(jnp.max(jnp.abs(at.d + dd), axis=(0, 2)), 1e-30)
         return _At(
             at.steps + 1,
@@ -95,6 +99,7 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
             flow,
             at.rest + a * (step.rest - at.rest),
             step.left,
+            now,
             jnp.max(jnp.abs(dd), axis=(0, 2)) / size,
         )
 
@@ -104,10 +109,10 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
     least, d = limits.rtol**2 * found.scale, turned(found.r) - found.c
     far = jnp.full(d.shape[1], jnp.inf, d.dtype)
     none = jnp.zeros((), jnp.int32)
-    start = _At(none, found.iterations, found.r, found.c, d, cells.current(d), g * d, found.rest, found.left, far)
+    start = _At(none, found.iterations, found.r, found.c, d, cells.current(d), g * d, found.rest, found.left, far, far)
     at = lax.while_loop(unfinished, improve, start)
     left = jnp.sqrt(at.left / jnp.maximum(found.scale, jnp.finfo(d.dtype).tiny))
-    return Solution(at.r, at.c, at.iterations, jnp.where(at.move > ENOUGH, at.move, left))
+    return Solution(at.r, at.c, at.iterations, jnp.where(done(at), left, at.move))
 
 
 def ideal_drops(cells: AbstractCells, sources: Sources) -> Array:
@@ -122,8 +127,8 @@ def secant(cells: AbstractCells, d: Array) -> Array:
     return cells.current(d) / d
 
 
-def _damping(trial: Callable[[Array], tuple[Array, Array, Array]], before: Array) -> tuple[Array, Array, Array]:
-    """The first of 1, 1/2, 1/4, ... with less mismatch than `before` for each input, (1, batch, 1); what it leads to.
+def _damping(trial: Callable[[Array], tuple[Array, Array, Array]], before: Array) -> tuple[Array, ...]:
+    """The first of 1, 1/2, 1/4, ... with less mismatch than `before` for each input, (1, batch, 1); what `trial` says.
 
     trial: damping -> currents of the cells, their `flow`, mismatch (batch,).
     """
@@ -138,7 +143,7 @@ def _damping(trial: Callable[[Array], tuple[Array, Array, Array]], before: Array
 
     def judged(k, a):
         i, flow, mismatch = trial(a)
-        return k, ~(mismatch < before), (a, i, flow)
+        return k, ~(mismatch < before), (a, i, flow, mismatch)
 
     whole = jnp.ones((1, before.shape[0], 1), before.dtype)
     return lax.while_loop(worse, halve, judged(jnp.zeros((), jnp.int32), whole))[2]
