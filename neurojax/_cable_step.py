@@ -1,6 +1,6 @@
 """One step of a cable, and many: gates half a step ahead of voltages (Hines), so second order in time.
 
-M. Hines, Int. J. Bio-Med. Comput. 15, 69 (1984), 10.1016/0020-7101(84)90008-4 (recalled). With the gates known at the
+M. Hines, Int. J. Bio-Med. Comput. 15, 69 (1984), 10.1016/0020-7101(84)90008-4. With the gates known at the
 middle of a step, the voltages of its end follow from one linear system: Crank-Nicolson, currents linear in V about the
 start. Branches are tridiagonal; between them only the nodes at their ends are left (a Schur complement).
 """

@@ -46,7 +46,7 @@ def _named(channels: Any) -> dict[str, AbstractDevice]:
 class Cable(eqx.Module):
     """A cylinder of membrane, (a/2 R_i) V_xx = C V_t + sum of channel currents per area.
 
-    W. Rall, Handbook of Physiology, 39 (1977), 10.1002/cphy.cp010103 (recalled); of an axon with the channels of
+    W. Rall, Handbook of Physiology, 39 (1977), 10.1002/cphy.cp010103; of an axon with the channels of
     `physics.membrane` A. L. Hodgkin and A. F. Huxley, J. Physiol. 117, 500 (1952), 10.1113/jphysiol.1952.sp004764,
     whose giant axon the default values are. Lambda = sqrt(a/(2 R_i g)), tau = C/g with the conductance g per area.
 

@@ -25,8 +25,8 @@ class Alamethicin(AbstractDevice):
     rounded over `v_round`. The number of pores, N of i = g N V, is n A g_ref/g for pores of conductance g. Added: no
     more than n_max; it matters where a bilayer would break, above 0.16 V. No temperature.
 
-    J. S. Najem et al., ACS Nano 12, 4702 (2018), 10.1021/acsnano.8b01282 (recalled). The numbers are chosen: a tenfold
-    conductance each 12 mV, answers in tens of milliseconds, 10 nS at 0.12 V.
+    J. S. Najem et al., ACS Nano 12, 4702 (2018), 10.1021/acsnano.8b01282 (form and page recalled). The numbers are
+    chosen: a tenfold conductance each 12 mV, answers in tens of milliseconds, 10 nS at 0.12 V.
     """
 
     class State(eqx.Module):

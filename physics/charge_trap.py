@@ -32,8 +32,8 @@ class ChargeTrap(AbstractReactive):
     window, EOT = t_t + t_n eps_ox/eps_n + t_b the stack in thickness of oxide. J tunnels through the lower oxide,
     t_t. The channel is an EKV transistor as in `FloatingGate`; the gate takes the charge area (eps_ox E + q N_t f).
 
-    M. H. White, D. A. Adams and J. Bu, IEEE Circuits Devices Mag. 16, 22 (2000), 10.1109/101.857747 (the stack;
-    DOI from memory); tunnelling: M. Lenzlinger and E. H. Snow (1969), 10.1063/1.1657043. Deviations: one sheet of
+    M. H. White, D. A. Adams and J. Bu, IEEE Circuits Devices Mag. 16, 22 (2000), 10.1109/101.857747 (the stack);
+    tunnelling: M. Lenzlinger and E. H. Snow (1969), 10.1063/1.1657043. Deviations: one sheet of
     traps, all electrons that come are kept (1 - f), emptied by the same law; no detrapping by heat, no holes.
     """
 

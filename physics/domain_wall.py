@@ -73,7 +73,7 @@ class DomainWall(AbstractLangevin):
     length: Param = quantity(5e-7, "m", (1e-7, 1e-5), scale="log", doc="L, track", source="chosen", free=False)
     r_p: Param = quantity(3.5e3, "ohm", (1e2, 1e6), scale="log", doc="resistance at q = L", source="NeuroSim STT-MRAM")
     tmr: Param = quantity(1.3162, "1", (0.1, 5.0), doc="R_AP/R_P - 1 at no voltage", source="as Mtj")
-    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="recalled")
+    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="a port of SPINLIB")
     h_edge: Param = quantity(
         1e5, "A/m", (3e4, 1e6), scale="log", doc="field that keeps the wall on the track", source="chosen", free=False
     )

@@ -29,7 +29,7 @@ class FerroDiode(AbstractDevice):
     E = V/t_fe C_il/(C_il + C_fe) is that in the ferroelectric behind the oxide.
 
     T. Choi et al., Science 324, 63 (2009), 10.1126/science.1168636 (a diode turned by its polarisation); W. J. Merz,
-    Phys. Rev. 95, 690 (1954), 10.1103/PhysRev.95.690 (recalled); the two barriers side by side: ours. Deviations: one
+    Phys. Rev. 95, 690 (1954), 10.1103/PhysRev.95.690; the two barriers side by side: ours. Deviations: one
     activation field for all domains, at all temperatures; their charge is screened where it lies; no tunnelling, leak
     or displacement current; |V| in s is sqrt(V^2 + v_s^2), barriers end at zero over e_s.
 

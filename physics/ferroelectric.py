@@ -166,7 +166,7 @@ class Preisach(AbstractReactive):
     sweep: ClassVar[Sweep] = Sweep(4.0, -4.0, 1e-3)
     hysterons: int = eqx.field(default=16, static=True)
     p_s: Param = quantity(0.25, "C/m2", (0.05, 0.5), doc="saturated polarisation", source=_JIANG)
-    e_c: Param = quantity(1e8, "V/m", (2e7, 2e8), scale="log", doc="coercive field", source="recalled, HfO2")
+    e_c: Param = quantity(1e8, "V/m", (2e7, 2e8), scale="log", doc="coercive field", source="HfO2, 10.1063/1.3634052")
     spread: Param = quantity(0.15, "1", (0.02, 0.3), doc="spread of the r_k", source="chosen")
     width: Param = quantity(0.10, "1", (0.02, 0.3), doc="rounding of a hysteron over V_c", source="chosen")
     tau: Param = quantity(1e-7, "s", (1e-10, 1e-3), scale="log", doc="lag behind the voltage", source="chosen")

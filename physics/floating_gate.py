@@ -64,7 +64,7 @@ class FloatingGate(AbstractReactive):
     energy of a pulse.
 
     M. Lenzlinger and E. H. Snow, J. Appl. Phys. 40, 278 (1969), 10.1063/1.1657043; C. Diorio, P. Hasler, B. A. Minch
-    and C. A. Mead, IEEE Trans. Electron Devices 43, 1972 (1996), 10.1109/16.543035 (injection, recalled): their
+    and C. A. Mead, IEEE Trans. Electron Devices 43, 1972 (1996), 10.1109/16.543035 (injection; law recalled): their
     I_inj0 (I_S/I_S0)^a exp(dV_ds/V_inj) with a = 1 below V_hot, which is where all electrons would be injected.
     Deviations: no trapping in the oxide, no leak but tunnelling, and no temperature in it; fields below 1e-3 B tunnel
     nothing; injection does not ask whether the floating gate still attracts electrons.

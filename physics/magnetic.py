@@ -74,7 +74,7 @@ class Mtj(AbstractLangevin):
     n_z: Param = quantity(0.941, "1", (0.32, 1.0), doc="demagnetising factor along z", source=_ARM, free=False)
     pol: Param = quantity(0.63, "1", (0.3, 0.75), doc="P, spin polarisation", source="calibrated on on/off 2.3")
     r_p: Param = quantity(3.5e3, "ohm", (1e2, 1e6), scale="log", doc="parallel resistance", source="NeuroSim STT-MRAM")
-    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="recalled")
+    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="a port of SPINLIB")
     h_x: Param = quantity(0.0, "A/m", (-2e5, 2e5), doc="applied field in the plane", source="chosen", free=False)
     h_z: Param = quantity(0.0, "A/m", (-2e5, 2e5), doc="applied field along z", source="chosen", free=False)
     parallel: Param = quantity(0.0, "1", (0.0, 1.0), doc="start: parallel 1, antiparallel 0", source="off", free=False)
@@ -224,7 +224,7 @@ class AxialMtj(AbstractLangevin):
     i_c0: Param = quantity(3.3115e-5, "A", (1e-7, 1e-3), scale="log", doc="critical current", source="of Mtj")
     r_p: Param = quantity(3.5e3, "ohm", (1e2, 1e6), scale="log", doc="parallel resistance", source="NeuroSim STT-MRAM")
     tmr: Param = quantity(1.3162, "1", (0.1, 5.0), doc="R_AP/R_P - 1 at no voltage", source="of Mtj")
-    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="recalled")
+    v_h: Param = quantity(0.5, "V", (0.2, 1.0), doc="voltage that halves the TMR", source="a port of SPINLIB")
     t_ref: Param = quantity(300.0, "K", (290.0, 310.0), doc="where delta holds", source="convention", free=False)
     parallel: Param = quantity(0.0, "1", (0.0, 1.0), doc="start: parallel 1, antiparallel 0", source="off", free=False)
 

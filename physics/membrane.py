@@ -44,7 +44,7 @@ def ghk(permeability: Real, outside: Real, inside: Real, sign: Real, temperature
     """V = (R T/F) ln((sum P out)/(sum P in)) over ions of one charge each, of an anion with the sides exchanged (V).
 
     D. E. Goldman, J. Gen. Physiol. 27, 37 (1943), 10.1085/jgp.27.1.37; A. L. Hodgkin and B. Katz, J. Physiol. 108, 37
-    (1949), 10.1113/jphysiol.1949.sp004310 (both recalled).
+    (1949), 10.1113/jphysiol.1949.sp004310.
 
     Args:
         permeability, outside, inside: of each ion, shape (ions,), in any one unit.

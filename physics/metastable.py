@@ -13,7 +13,7 @@ from physics.quantity import Param, quantity, state_variable
 from physics.smooth import blend, end_stops, softplus, stop
 
 Real = Float[Array, "..."]
-_HP = "recalled, 10.1038/nature06932"
+_HP = "SPICE model of Z. and D. Biolek, Radioengineering 18, 210 (2009)"
 _PORT = "two public ports of 10.1109/TED.2013.2264476"
 
 

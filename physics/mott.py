@@ -31,7 +31,8 @@ class NbO2Mott(AbstractDevice):
     resistance or a capacitance, else it jumps.
 
     M. D. Pickett and R. S. Williams, Nanotechnology 23, 215202 (2012), 10.1088/0957-4484/23/21/215202. Deviations:
-    u_min stands for the fluctuations that the model lacks; dT is rounded to stay positive. Constants are recalled.
+    u_min stands for the fluctuations that the model lacks; dT is rounded to stay positive. Constants but t_mit are
+    recalled.
     """
 
     class State(eqx.Module):
@@ -45,7 +46,7 @@ class NbO2Mott(AbstractDevice):
     c_p: Param = quantity(2.6e6, "J/(m3 K)", (1e6, 5e6), scale="log", doc="heat capacity", source="recalled")
     dh: Param = quantity(1.6e8, "J/m3", (5e7, 3e8), scale="log", doc="enthalpy of the transition", source="recalled")
     t_mit: Param = quantity(
-        1080.0, "K", (320.0, 1300.0), doc="transition temperature", source="recalled; 10.3390/cryst11020217", free=False
+        1080.0, "K", (320.0, 1300.0), doc="transition temperature", source="1081 K, 10.3390/cryst11020217", free=False
     )
     rho_i: Param = quantity(1e-2, "ohm m", (1e-3, 1.0), scale="log", doc="resistivity, insulator", source="recalled")
     rho_m: Param = quantity(1e-4, "ohm m", (1e-6, 5e-4), scale="log", doc="resistivity, metal", source="recalled")

@@ -14,11 +14,11 @@ from physics.quantity import Param, quantity, state_variable
 
 Real = Float[Array, "..."]
 DESTEXHE = "10.1007/BF00961734"
-_BOUND = f"{DESTEXHE}, recalled"
-_JAHR = "10.1523/JNEUROSCI.10-09-03178.1990, recalled"
+_DEMO = "modeldb.science/18500"
+_JAHR = "10.1523/JNEUROSCI.10-09-03178.1990, as in modeldb.science/150239"
 _battery = partial(quantity, unit="V", bounds=(-0.12, 0.2), doc="E, where the current reverses")
-_binding = partial(quantity, unit="m3/(mol s)", bounds=(1.0, 1e5), scale="log", doc="alpha, binding", source=_BOUND)
-_unbinding = partial(quantity, unit="1/s", bounds=(0.1, 1e4), scale="log", doc="beta, unbinding", source=_BOUND)
+_binding = partial(quantity, unit="m3/(mol s)", bounds=(1.0, 1e5), scale="log", doc="alpha, binding", source=_DEMO)
+_unbinding = partial(quantity, unit="1/s", bounds=(0.1, 1e4), scale="log", doc="beta, unbinding", source=_DEMO)
 
 
 class AbstractReceptor(AbstractDevice):
@@ -64,10 +64,11 @@ class AbstractReceptor(AbstractDevice):
 class Ampa(AbstractReceptor):
     """i = g_bar r (V - E),  r' = alpha [T] (1 - r) - beta r; the voltage of "transmitter" is [T], 1 V = 1 mM.
 
-    A. Destexhe, Z. F. Mainen and T. J. Sejnowski, J. Comput. Neurosci. 1, 195 (1994), 10.1007/BF00961734 (recalled).
+    A. Destexhe, Z. F. Mainen and T. J. Sejnowski, J. Comput. Neurosci. 1, 195 (1994), 10.1007/BF00961734; the
+    rates are those of their demonstration, modeldb.science/18500.
     """
 
-    e_rev: Param = _battery(0.0, source=_BOUND)
+    e_rev: Param = _battery(0.0, source=_DEMO)
     alpha: Param = _binding(1.1e3)
     beta: Param = _unbinding(190.0)
 
@@ -78,11 +79,12 @@ class Ampa(AbstractReceptor):
 class GabaA(AbstractReceptor):
     """i = g_bar r (V - E),  r' = alpha [T] (1 - r) - beta r; the voltage of "transmitter" is [T], 1 V = 1 mM.
 
-    A. Destexhe, Z. F. Mainen and T. J. Sejnowski, J. Comput. Neurosci. 1, 195 (1994), 10.1007/BF00961734 (recalled).
+    A. Destexhe, Z. F. Mainen and T. J. Sejnowski, J. Comput. Neurosci. 1, 195 (1994), 10.1007/BF00961734. Binding
+    is that of the mechanism in modeldb.science/18500, in a port to Jaxley; the demonstration there sets 530 m3/(mol s).
     """
 
-    e_rev: Param = _battery(-75e-3, source="-70 to -80 mV, recalled")
-    alpha: Param = _binding(5e3)
+    e_rev: Param = _battery(-75e-3, source=f"chosen; -80 mV in {_DEMO}")
+    alpha: Param = _binding(5e3, source=f"{_DEMO}, in a port to Jaxley")
     beta: Param = _unbinding(180.0)
 
     def unblocked(self, v: Real) -> Real:
@@ -93,11 +95,11 @@ class Nmda(AbstractReceptor):
     """i = g_bar r B(V) (V - E),  B = 1/(1 + (mg/mg_half) exp(-steep V)),  r' = alpha [T] (1 - r) - beta r.
 
     Magnesium blocks it at rest: it needs transmitter and a depolarised membrane at once. The voltage of "transmitter"
-    is [T], 1 V = 1 mM, no current. Kinetics: Destexhe, Mainen and Sejnowski (1994), 10.1007/BF00961734. Block: C. E.
-    Jahr and C. F. Stevens, J. Neurosci. 10, 3178 (1990), 10.1523/JNEUROSCI.10-09-03178.1990 (both recalled).
+    is [T], 1 V = 1 mM, no current. Kinetics: Destexhe, Mainen and Sejnowski (1998), modeldb.science/18500. Block: C. E.
+    Jahr and C. F. Stevens, J. Neurosci. 10, 3178 (1990), 10.1523/JNEUROSCI.10-09-03178.1990.
     """
 
-    e_rev: Param = _battery(0.0, source=_BOUND)
+    e_rev: Param = _battery(0.0, source=_DEMO)
     alpha: Param = _binding(72.0)
     beta: Param = _unbinding(6.6)
     mg: Param = quantity(1.0, "mol/m3", (1e-3, 10.0), scale="log", doc="magnesium outside", source="chosen, 1 mM")

@@ -12,7 +12,7 @@ from neurojax.neurons.surrogate import AbstractSurrogate, SuperSpike, Triangle
 from physics.quantity import Param, quantity
 
 Real = Float[Array, "..."]
-_LSNN = "recalled; arXiv:1803.09574"
+_LSNN = "code of arXiv:1803.09574, sequential MNIST"
 
 
 def _tau() -> Any:

@@ -18,7 +18,7 @@ from neurojax.neurons.surrogate import AbstractSurrogate, SuperSpike
 from physics.quantity import Param, quantity
 
 Real = Float[Array, "..."]
-_ML = "10.1016/S0006-3495(81)84782-0, Hopf set of Rinzel and Ermentrout, recalled"
+_ML = "Hopf set of Rinzel and Ermentrout; table 3.1 of 10.1007/978-0-387-87708-2"
 _FHN = "10.1016/S0006-3495(61)86902-6, usual values"
 
 

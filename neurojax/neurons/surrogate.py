@@ -63,11 +63,11 @@ class SuperSpike(AbstractSurrogate):
 class Arctan(AbstractSurrogate):
     """(alpha/2)/(1 + (pi alpha u/2)^2), the derivative of 1/2 + arctan(pi alpha u/2)/pi; its area is one.
 
-    W. Fang et al., ICCV 2021, 10.1109/ICCV48922.2021.00266 (recalled).
+    W. Fang et al., ICCV 2021, 10.1109/ICCV48922.2021.00266.
     """
 
     alpha: Param = quantity(
-        2.0, "1", (0.1, 1e3), scale="log", doc="steepness", source="recalled; 10.1109/ICCV48922.2021.00266", free=False
+        2.0, "1", (0.1, 1e3), scale="log", doc="steepness", source="its code; 10.1109/ICCV48922.2021.00266", free=False
     )
 
     def slope(self, u: Real) -> Real:

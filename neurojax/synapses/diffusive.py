@@ -28,8 +28,9 @@ def diffusive_synapse(
     (5 % of each change, 0.05 of each ratio, 0.05 % of the last), of sixteen published ones, met within 4.1 %, 0.014 and
     0.002 %:
 
-        window       +0.777 % exp(-dt/16.8 ms), -0.273 % exp(dt/33.7 ms) at +-5, 10, 20, 40 ms; G. Bi and M. Poo,
-                     10.1523/JNEUROSCI.18-24-10464.1998, recalled
+        window       +0.777 % exp(-dt/16.8 ms), -0.273 % exp(dt/33.7 ms) at +-5, 10, 20, 40 ms: times of
+                     G. Bi and M. Poo (2001), 10.1146/annurev.neuro.24.1.139, as in 10.1523/JNEUROSCI.1425-06.2006;
+                     heights recalled, for the data of 10.1523/JNEUROSCI.18-24-10464.1998
         two spikes   1.898, 1.884, 1.844, 1.778, 1.654, 1.377, 1.147 times the charge after 10 to 1000 ms: U = 0.03,
                      530 ms, 130 ms of M. Tsodyks et al., Neural Comput. 10, 821 (1998), 10.1162/089976698300017502
         rate         no change at 10 Hz, five spikes each in turn
