@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array
 
 from learning.codesign.checkpoint import claim
-from learning.codesign.comparison import GRADIENT, Comparison, Trial, write_json
+from learning.codesign.comparison import BOTH, GRADIENT, Comparison, Trial, write_json
 from learning.codesign.design import Design
 from learning.codesign.loop import Options, evaluate
 from learning.codesign.methods import Objective
@@ -30,6 +31,8 @@ from neurojax.errors import DesignError
 
 BASELINES = ("random search", "(1+1)-ES", "CMA-ES")
 HAND = "start"
+AT_RANDOM = 0.5
+"""Part of the evaluations of `random, then gradient` that are spent at random."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,8 @@ def compare(
 
     Args:
         objective, design: as of `optimise`. setting: how each search is done. seeds: how often, each with its own keys.
-        baselines: of "random search", "(1+1)-ES", "CMA-ES". hand: trees designed by hand, by name.
+        baselines: of "random search", "(1+1)-ES", "CMA-ES", and "random, then gradient", half of each.
+        hand: trees designed by hand, by name.
         test: `test(tree, key) -> scalar` for the table; the objective if None. test_draws: keys, new ones a seed.
         options: validation and progress of each search. folder: for resuming. ratio: evaluations that a gradient
             counts as; measured if None. title, unit: of the table. key: a `jax.random.key`.
@@ -83,7 +87,7 @@ def compare(
     Raises:
         DesignError: an unknown baseline, no seeds, or a folder of another comparison.
     """
-    unknown = [b for b in baselines if b not in BASELINES]
+    unknown = [b for b in baselines if b not in (*BASELINES, BOTH)]
     if unknown or seeds < 1:
         raise DesignError(f"baselines {unknown} are unknown, there are {BASELINES}; seeds = {seeds} must be 1 or more.")
     options = options or Options()
@@ -145,13 +149,34 @@ class _Search:
             with contextlib.suppress(ValueError, TypeError):
                 return Trial(**json.loads(file.read_text(encoding="utf-8")))
         inside = None if place is None else place / "searches" / name
-        result = self.run(method, budget, dataclasses.replace(self.options, checkpoint=inside))
-        found = result.to_dict()
+        own = dataclasses.replace(self.options, checkpoint=inside)
+        found = self.both(budget, own) if method == BOTH else self.run(method, budget, own).to_dict()
         same = {n: found[n] for n in ("evaluations", "seconds", "theta", "trace", "skipped", "at_bounds")}
-        trial = Trial(test=judge(result.theta, self.key), seed=seed, **same)
+        trial = Trial(test=judge(jnp.asarray(found["theta"], self.design.theta.dtype), self.key), seed=seed, **same)
         if file is not None:
             write_json(file, dataclasses.asdict(trial))
         return trial
+
+    def both(self, budget: float, options: Options) -> dict[str, Any]:
+        """A gradient of fewer steps from where a shorter random search has ended; its dictionary is that of both."""
+        looks = max(1, options.validations // 2)
+        place = options.checkpoint and Path(options.checkpoint)
+        early, late = (
+            dataclasses.replace(options, validations=looks, checkpoint=place and place / part)
+            for part in ("random", "gradient")
+        )
+        first = self.run("random search", AT_RANDOM * budget, early)
+        left = budget - first.evaluations - (looks + 1) * options.validation_draws
+        steps = max(int(left / (self.ratio * self.setting.draws)), 1)
+        setting, key = dataclasses.replace(self.setting, steps=steps), jax.random.fold_in(self.key, 1)
+        rest = dataclasses.replace(self, design=self.design.with_tree(first.tree), setting=setting, key=key)
+        a, b = first.to_dict(), rest.run(GRADIENT, 0.0, late).to_dict()
+        spent = [a["evaluations"] + n for n in b["trace"][0]]
+        later = [len(first.history["ok"]) + n for n in b["skipped"]]
+        return b | {
+            "evaluations": a["evaluations"] + b["evaluations"], "seconds": a["seconds"] + b["seconds"],
+            "trace": [a["trace"][0] + spent, a["trace"][1] + b["trace"][1]], "skipped": a["skipped"] + later,
+        }  # fmt: skip
 
     def run(self, method: str, budget: float, options: Options) -> Result:
         s, parts = self.setting, (self.objective, self.design)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 GRADIENT = "gradient"
+BOTH = "random, then gradient"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +61,14 @@ class Comparison:
         """Test values (seeds,) of a `method`."""
         return np.asarray([t.test for t in self.trials[method]])
 
-    def best(self, method: str = GRADIENT) -> Trial:
-        """The trial of a `method` with the lowest test value."""
+    def leader(self) -> str:
+        """The gradient, or random search and then the gradient where that is lower in the median."""
+        by_gradient = [m for m in (GRADIENT, BOTH) if m in self.trials]
+        return min(by_gradient or [GRADIENT], key=lambda m: float(np.median(self.values(m))))
+
+    def best(self, method: str | None = None) -> Trial:
+        """The trial of a `method` (default the `leader`) with the lowest test value."""
+        method = method or self.leader()
         return min(self.trials[method], key=lambda t: t.test if np.isfinite(t.test) else np.inf)
 
     def factor(self, method: str, over: str = GRADIENT) -> np.ndarray:
@@ -70,15 +77,16 @@ class Comparison:
 
     def verdict(self) -> str:
         """Whether the gradient is better than all others, in words and numbers."""
-        others = [m for m in self.trials if m != GRADIENT]
+        others = [m for m in self.trials if m not in (GRADIENT, BOTH)]
         if GRADIENT not in self.trials or not others:
             return ""
-        rival = min(others, key=lambda m: float(np.median(self.values(m))))
-        f = self.factor(rival)
+        rival, ours = min(others, key=lambda m: float(np.median(self.values(m)))), self.leader()
+        f = self.factor(rival, ours)
         wins = int((f > 1).sum())
         word = "wins" if wins == len(f) else "does not win" if np.median(f) <= 1 else "wins mostly"
+        what = "The gradient" if ours == GRADIENT else "Random search and then the gradient"
         return (
-            f"The gradient {word}: the next is {rival}, whose {self.unit} is {np.median(f):.3g} times that of the "
+            f"{what} {word}: the next is {rival}, whose {self.unit} is {np.median(f):.3g} times that of the "
             f"gradient (median; {f.min():.3g} to {f.max():.3g}), the gradient lower in {wins} of {len(f)} seeds."
         )
 

@@ -1,8 +1,8 @@
 """The comparison of experiment X1, and what has to be said beside it. `neurojax run x1` is this `run`.
 
-The table has the nominal design, the best of a grid by hand, random search, two evolution strategies and the gradient.
-Beside it stand both errors (over variance and over power), linear readouts of past inputs, which need no reservoir, and
-the best design once more by another solver at tight tolerances.
+The table has the nominal design, the best of a grid by hand, random search, two evolution strategies, the gradient, and
+random search followed by it. Beside it stand both errors (over variance and over power), linear readouts of past
+inputs, which need no reservoir, and the best design once more by another solver at tight tolerances.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from rich.console import Group
 from rich.table import Table
 
 from learning import codesign
+from learning.codesign.compare import BASELINES, BOTH
 from learning.experiments.x1_devices import Driven
 from learning.experiments.x1_reservoir import Reservoir
 from learning.experiments.x1_tasks import LAGS, linear_lags, piece
@@ -147,7 +148,8 @@ def run(
     comparison = codesign.compare(
         reservoir, design,
         codesign.Setting(steps, draws, learning_rate, sample=reservoir.sample),
-        seeds=seeds, hand={f"best of {tried} by hand": by_hand}, test=test, test_draws=8, options=options,
+        seeds=seeds, baselines=(*BASELINES, BOTH), hand={f"best of {tried} by hand": by_hand},
+        test=test, test_draws=8, options=options,
         folder=None if output is None else Path(output) / "searches", unit="NMSE", key=key,
         title=f"X1: {nodes} nodes of {device}, {task}, noise {noise:.3g}, spread {spread:.3g}; NMSE over variance",
     )  # fmt: skip

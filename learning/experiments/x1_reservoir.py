@@ -149,7 +149,7 @@ class Reservoir:
         edges = np.repeat(np.arange(n + 1) * frame, 2)[1:-1]
         options: dict[str, Any] = dict(rtol=self.rtol, atol=1e-2 * self.rtol, max_steps=2**14)
         if self.tight:
-            options = dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-10, max_steps=2**16)
+            options = dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-10, max_steps=2**18)
         held = nj.Waveform(edges, jnp.repeat(s, 2))
         record = nj.simulate(tree, held, ts=frame * np.arange(1, n + 1), throw=False, progress=False, **options)
         return jax.tree.map(lambda x: jnp.where(record.ok[:, None], x, jnp.nan), record.x)
