@@ -346,6 +346,29 @@ def test_what_is_done_is_not_done_again(compared):
         codesign.compare(valley, four(), codesign.Setting(5), baselines=("magic",), key=KEY)
 
 
+def test_random_search_and_then_the_gradient(tmp_path):
+    """Of as much compute; only the random search finds the deeper of two wells, and only the gradient its bottom."""
+
+    def wells(tree, key):
+        del key
+        x = tree["x"]
+        return jnp.sum(1.001 - 0.5 * jnp.exp(-((x - 1.5) ** 2)) - jnp.exp(-(((x + 1.5) / 0.6) ** 2)))
+
+    design = codesign.Design({"x": np.asarray([1.0, 1.0])}, bounds={"x": (-2.0, 2.0)})
+    methods, setting = ("random search", "random, then gradient"), codesign.Setting(80, learning_rate=0.1)
+    how = dict(baselines=methods, test_draws=1, options=FEW, folder=tmp_path, ratio=3.0, key=KEY)
+    run = lambda: codesign.compare(wells, design, setting, seeds=2, **how)  # noqa: E731
+    table = run()
+    budget, both = table.trials["gradient"][0].evaluations, table.trials["random, then gradient"]
+    assert all(0.9 * budget < t.evaluations <= budget + 20 for t in both)
+    assert all(np.all(np.diff(t.trace[0]) > 0) for t in both)
+    assert (table.values("random, then gradient") < 1e-2).all() and (table.values("gradient") > 0.9).all()
+    assert (table.values("random search") > 2e-2).all()
+    assert table.leader() == "random, then gradient" and table.best() in both
+    assert table.verdict().startswith("Random search and then the gradient wins: the next is random search")
+    assert run().to_dict() == table.to_dict()
+
+
 # Two objectives
 
 

@@ -69,7 +69,7 @@ def test_a_start_that_has_met_the_best_is_given_up():
 @pytest.mark.parametrize("before", [levenberg.OUTLIER, np.inf])
 @pytest.mark.parametrize("after", [levenberg.OUTLIER, np.inf])
 def test_another_loss_takes_no_evaluation(before, after):
-    """What a search with one loss has found, weighed by another: as if evaluated there, also where a start has failed."""
+    """What a search with one loss has found, weighed by another: as if evaluated there; what has failed has failed."""
 
     def function(theta):
         r = np.stack([theta[:, 0] ** 2 - 9.0, theta[:, 1] + 2.0, theta[:, 0] * theta[:, 1]], axis=1)
