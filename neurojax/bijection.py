@@ -52,6 +52,14 @@ class Box(eqx.Module):
         s = jnp.clip(s, 1e-4, 1 - 1e-4)
         return jnp.log(s) - jnp.log1p(-s)
 
+    def at(self, theta: np.ndarray) -> np.ndarray:
+        """The same as `to_physical`, of many `theta` (..., n) at once, in NumPy and float64."""
+        lower, upper, is_log = (np.asarray(a, dtype=float) for a in (self.lower, self.upper, self.log))
+        s = 1 / (1 + np.exp(-np.asarray(theta, dtype=float)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            curved = lower * (upper / lower) ** s
+        return np.where(is_log > 0, curved, lower + (upper - lower) * s)
+
     def to_line(self, values: np.ndarray) -> np.ndarray:
         """Parameters `values` (SI) -> theta, shape (n,), in float64; pulled a little inside if they sit on a bound."""
         lower, upper, is_log = (np.asarray(a, dtype=float) for a in (self.lower, self.upper, self.log))

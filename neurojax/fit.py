@@ -85,7 +85,7 @@ class Problem:
 
     def trace(self) -> None:
         """Trace what `evaluate` calls, which is then compiled when that is first called."""
-        theta = jnp.zeros((self.batch, len(self.names)))
+        theta = jnp.asarray(np.zeros((self.batch, len(self.names))))
         residuals_and_jacobian.lower(theta, self.model, self.data, self.spec)
 
     def fitted_part(self) -> "Problem":
@@ -104,7 +104,7 @@ class Problem:
 
         log(1 + r^2/OUTLIER^2): a part of the trace that is right counts, however wrong the rest is.
         """
-        loose = dataclasses.replace(self.model, rtol=jnp.maximum(self.model.rtol, 1e-4), atol=self.model.atol)
+        loose = dataclasses.replace(self.model, rtol=jnp.asarray(np.maximum(np.asarray(self.model.rtol), 1e-4)))
         few = self.spec._replace(max_steps=min(self.spec.max_steps, SCREEN_STEPS + 40 * self.data.wave_t.shape[1]))
         size = max(1, min(-(-len(theta) // cores()), SCREEN_LANES // len(self.data.index)))
         r, ok = in_batches(residuals, theta, size, loose, self.data, few)

@@ -5,11 +5,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from neurojax import identify, levenberg
 from neurojax.bijection import Box
@@ -155,15 +151,10 @@ def conclude(problem: "Problem", state: levenberg.State, seconds: dict[str, floa
     return dataclasses.replace(fit, warnings=_warnings(fit))
 
 
-@eqx.filter_jit
-def _places(box: Box, theta: Array) -> Array:
-    return jax.vmap(box.to_physical)(theta)
-
-
 def _physical(box: Box, theta: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values, their derivatives to theta, and the values at 1.96 deviations below and above, shape (2, p)."""
     moved = 1.96 * np.minimum(std, 50.0)
-    values, *ends = np.asarray(_places(box, jnp.asarray([theta, theta - moved, theta + moved])), dtype=float)
+    values, *ends = box.at(np.stack([theta, theta - moved, theta + moved]))
     lower, upper, log = (np.asarray(a, dtype=float) for a in (box.lower, box.upper, box.log))
     s = 1 / (1 + np.exp(-theta))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -173,10 +164,10 @@ def _physical(box: Box, theta: np.ndarray, std: np.ndarray) -> tuple[np.ndarray,
 
 def _estimates(problem, theta, values, covariance, cov_theta, ends) -> dict[str, Estimate]:
     std, std_theta = np.sqrt(np.diag(covariance)), np.sqrt(np.diag(cov_theta))
-    found = {}
+    found, low, high = {}, np.asarray(problem.box.lower), np.asarray(problem.box.upper)
     for k, name in enumerate(problem.names):
         lo, hi = float(ends[0, k]), float(ends[1, k])
-        bounds = (float(problem.box.lower[k]), float(problem.box.upper[k]))
+        bounds = (float(low[k]), float(high[k]))
         found[name] = Estimate(
             name, float(values[k]), float(std[k]), (min(lo, hi), max(lo, hi)), problem.declared[k].unit, bounds,
             bool(abs(theta[k]) > AT_BOUND), bool(std_theta[k] < identify.UNDETERMINED),

@@ -203,6 +203,8 @@ def test_bijection_round_trip():
     bounds = box(declared, {})
     values = np.array([float(p.value) for p in declared])
     np.testing.assert_allclose(bounds.to_physical(jnp.asarray(bounds.to_line(values))), values, rtol=1e-10)
+    many = np.random.default_rng(0).normal(size=(5, len(declared))) * 4
+    np.testing.assert_allclose(bounds.at(many), jax.vmap(bounds.to_physical)(jnp.asarray(many)), rtol=1e-12)
     extreme = np.asarray(bounds.to_physical(jnp.full(len(declared), 40.0)))
     assert np.all(extreme <= np.asarray(bounds.upper) * (1 + 1e-9) + 1e-12)
 
