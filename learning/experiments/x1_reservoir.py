@@ -44,7 +44,8 @@ class Kind:
         make: the device with its nominal values. tau: name of the time constant that is spread over the nodes, and its
             bounds in frames. free: bounds of what else may be designed.
         frame: time of one input (s). v_read: voltage of the reading (V). v_max: largest voltage either way (V).
-        drive: voltages of the nominal design at the inputs 0 and 1 (V).
+        drive: voltages of the nominal design at the inputs 0 and 1 (V). exact: relative tolerance at which Kvaerno5 of
+            diffrax checks it; where devices switch within a frame it takes 10^5 steps for 1e-5.
     """
 
     make: Callable[[], physics.AbstractDevice]
@@ -55,6 +56,7 @@ class Kind:
     v_read: float
     v_max: float
     drive: tuple[float, float]
+    exact: float = 1e-7
 
 
 KINDS = {
@@ -66,10 +68,12 @@ KINDS = {
         physics.Wox, "tau", (1.0, 55.0), {"lam": (3e-4, 3e-3), "eta": (6.0, 10.0)}, 1e-2, 0.3, 1.6, (0.0, 1.0)
     ),
     "diffusive": Kind(
-        physics.AgDiffusive, "d_0", (1.0, 30.0), {"u_k": (0.1, 0.4), "u_p": (0.2, 0.3)}, 1e-4, 0.1, 1.0, (0.0, 0.6)
+        physics.AgDiffusive, "d_0", (1.0, 30.0), {"u_k": (0.1, 0.4), "u_p": (0.2, 0.3)}, 1e-4, 0.1, 1.0, (0.0, 0.6),
+        1e-5,
     ),
     "second_order": Kind(
-        physics.SecondOrder, "tau", (0.03, 2.0), {"e_a": (0.8, 0.9), "r_th": (1e6, 4e6)}, 1e-6, 0.1, 1.0, (-0.8, 0.8)
+        physics.SecondOrder, "tau", (0.03, 2.0), {"e_a": (0.8, 0.9), "r_th": (1e6, 4e6)}, 1e-6, 0.1, 1.0, (-0.8, 0.8),
+        1e-6,
     ),
 }  # fmt: skip
 
@@ -82,7 +86,7 @@ class Reservoir:
         device: of `KINDS`. task: of `TASKS`. noise: of a reading, in parts of it. spread: of the devices, in parts.
         length: samples of a piece, half of them to learn from, after `washout` unread ones.
         rtol: of the integrator. decades: whether log10 of the error is returned. unseen: see `piece`.
-        tight: whether Kvaerno5 of diffrax at 1e-7 takes the place of the closed form or of our integrator.
+        tight: whether Kvaerno5 of diffrax (`Kind.exact`) takes the place of the closed form or of our integrator.
     """
 
     device: str = "wox"
@@ -149,7 +153,8 @@ class Reservoir:
         edges = np.repeat(np.arange(n + 1) * frame, 2)[1:-1]
         options: dict[str, Any] = dict(rtol=self.rtol, atol=1e-2 * self.rtol, max_steps=2**14)
         if self.tight:
-            options = dict(solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-10, max_steps=2**18)
+            rtol = self.kind.exact
+            options = dict(solver=diffrax.Kvaerno5(), rtol=rtol, atol=1e-3 * rtol, max_steps=2**18)
         held = nj.Waveform(edges, jnp.repeat(s, 2))
         record = nj.simulate(tree, held, ts=frame * np.arange(1, n + 1), throw=False, progress=False, **options)
         return jax.tree.map(lambda x: jnp.where(record.ok[:, None], x, jnp.nan), record.x)
