@@ -16,7 +16,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from neurojax._rodas import solver
+from neurojax._small import solver
 from physics.device import AbstractDevice, Environment
 from physics.membrane import AbstractGated
 from physics.quantity import with_values

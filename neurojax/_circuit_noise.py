@@ -24,7 +24,7 @@ from jaxtyping import Array
 from neurojax import langevin
 from neurojax._charts import Charts
 from neurojax._network import Member, Network, group_rows
-from neurojax._rodas import BLOCK, solver
+from neurojax._small import BLOCK, solver
 from neurojax.errors import CircuitError
 from neurojax.stiff import Solution
 from physics.elements import Capacitor, Inductor, Resistor

@@ -2,7 +2,7 @@
 
 XLA fuses the loops over lanes. A value that several of them read is computed anew in each, unless its last operation
 is dear; in the derivatives of a device, long chains of products that all share, that made most of all work. `kept`
-walks the jaxpr of a function once and keeps such values by `_rodas.held`; the numbers stay the same.
+walks the jaxpr of a function once and keeps such values by `_small.held`; the numbers stay the same.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal
 
-from neurojax._rodas import held
+from neurojax._small import held
 
 SHORT = 4
 """Cheap operations in a row that may be done twice."""

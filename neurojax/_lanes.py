@@ -22,7 +22,6 @@ from neurojax._rodas import (
     Step,
     bare_slopes,
     curve_error,
-    held,
     ramp_error,
     rodas4,
     slopes,
@@ -30,6 +29,7 @@ from neurojax._rodas import (
 )
 from neurojax._rows import over_lanes
 from neurojax._samples import Samples, passed
+from neurojax._small import held
 
 RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 MEANING = {

@@ -17,7 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array
 
 from neurojax._keep import kept_along
-from neurojax._rodas import held
+from neurojax._small import held
 
 
 def over_lanes(each: Callable[..., Any], in_axes: Any, out_axes: Any, by_rows: bool) -> Callable[..., Any]:

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from neurojax._drive import over_ports
-from neurojax._rodas import ALPHA, DENSE, GAMMA, GAMMAS, LAST, STAGES, A, C, flow_of, held, solver, total
+from neurojax._rodas import ALPHA, DENSE, GAMMA, GAMMAS, LAST, STAGES, A, C, flow_of
+from neurojax._small import held, solver, total
 
 
 class Taken(NamedTuple):

@@ -194,8 +194,8 @@ def resolve(reservoir: Reservoir, tree: Driven, *, key: jax.Array) -> tuple[floa
         reservoir: how it is driven and read. tree: the design. key: of inputs, spread and noise, the same for both.
 
     Returns:
-        Error over variance by the integrator of the search, by Kvaerno5 of diffrax (`Kind.exact`), and the largest difference
-        of a noiseless reading, in parts of the range of all.
+        Error over variance by the integrator of the search, by Kvaerno5 of diffrax (`Kind.exact`), and the largest
+        difference of a noiseless reading, in parts of the range of all.
     """
     inputs, _, _ = jax.random.split(key, 3)
     s = piece(reservoir.task, reservoir.washout + reservoir.length, unseen=reservoir.unseen, key=inputs)[0]
