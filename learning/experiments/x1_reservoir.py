@@ -73,7 +73,7 @@ KINDS = {
     ),
     "second_order": Kind(
         physics.SecondOrder, "tau", (0.03, 2.0), {"e_a": (0.8, 0.9), "r_th": (1e6, 4e6)}, 1e-6, 0.1, 1.0, (-0.8, 0.8),
-        1e-6,
+        1e-5,
     ),
 }  # fmt: skip
 
