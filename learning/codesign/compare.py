@@ -160,9 +160,8 @@ class _Search:
     def both(self, budget: float, options: Options) -> dict[str, Any]:
         """A gradient of fewer steps from where a shorter random search has ended; its dictionary is that of both."""
         looks = max(1, options.validations // 2)
-        place = options.checkpoint and Path(options.checkpoint)
         early, late = (
-            dataclasses.replace(options, validations=looks, checkpoint=place and place / part)
+            dataclasses.replace(options, validations=looks, checkpoint=_inside(options.checkpoint, part))
             for part in ("random", "gradient")
         )
         first = self.run("random search", AT_RANDOM * budget, early)
@@ -188,6 +187,10 @@ class _Search:
             return random_search(*parts, evaluations=budget, batch=s.batch, sample=s.sample, **same)
         kind = "cma" if method == "CMA-ES" else "one"
         return evolution_strategy(*parts, evaluations=budget, kind=kind, sigma=s.sigma, noisy=s.noisy, **same)
+
+
+def _inside(folder: str | os.PathLike[str] | None, part: str) -> Path | None:
+    return None if folder is None else Path(folder) / part
 
 
 def _claimed(folder: Path, design: Design, setting: Setting, judge: _Judge, options: Options, key: Array) -> Path:

@@ -24,8 +24,10 @@ def solved_apart(g: Array, r: Resistances, sources: Sources, *, limits: Limits) 
     down, right = (int(k * bytes_each % ALIKE == 0) for k in (n, m))
     g = jnp.pad(g, ((0, down), (0, 0), (0, right)))
     wires = Resistances(_lengthened(r.rows, right, down), _lengthened(r.columns, down, right))
-    more = lambda ends, by: tuple(jnp.pad(v, ((0, 0), (0, by))) for v in ends)  # noqa: E731
-    found = solved(g, wires, NO_PUSH, Sources(more(sources.rows, down), more(sources.columns, right)), limits=limits)
+    more = lambda v, by: jnp.pad(v, ((0, 0), (0, by)))  # noqa: E731
+    (left, end), (top, bottom) = sources
+    ends = Sources((more(left, down), more(end, down)), (more(top, right), more(bottom, right)))
+    found = solved(g, wires, NO_PUSH, ends, limits=limits)
     return found._replace(r=found.r[:m, :, :n], c=found.c[:n, :, :m])
 
 
