@@ -63,17 +63,22 @@ def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[
     starts = range(0, size, chunk)
     key = (identity((members, run.keywords)), chunk)
     parts: list[Any] = []
-    with ThreadPoolExecutor(cores()) as pool:
-        rest = iter(starts)
-        if key not in _compiled:
-            # Alone, or every thread would compile it.
-            parts.append(jax.block_until_ready(run(_rows(members, next(rest), chunk, size))))
-            _compiled.add(key)
-        waiting = [pool.submit(lambda k: jax.block_until_ready(run(_rows(members, k, chunk, size))), k) for k in rest]
+    rest = iter(starts)
+    if key not in _compiled:
+        # Alone, or every thread would compile it.
+        parts.append(jax.block_until_ready(run(_rows(members, next(rest), chunk, size))))
+        _compiled.add(key)
+    once = lambda k: jax.block_until_ready(run(_rows(members, k, chunk, size)))  # noqa: E731
+    waiting = [_threads(cores(), "chunks").submit(once, k) for k in rest]
+    try:
         for job in waiting:
             tell(done=len(parts) * chunk)
             parts.append(job.result())
-    return jax.tree.map(lambda *a: jnp.concatenate(a)[:size], *parts)
+    finally:
+        for job in waiting:
+            job.cancel()
+    whole = len(parts) * chunk == size
+    return jax.tree.map(lambda *a: jnp.concatenate(a) if whole else jnp.concatenate(a)[:size], *parts)
 
 
 def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> list[Any]:
@@ -92,7 +97,7 @@ def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> l
 
     # This thread works, too: it has nothing else to do, and whoever calls from a thread of the pool does not wait
     # for one that is free.
-    others = [_threads(cores()).submit(work) for _ in range(min(cores(), len(rest)) - 1)]
+    others = [_threads(cores(), "side by side").submit(work) for _ in range(min(cores(), len(rest)) - 1)]
     try:
         work()
     finally:
@@ -104,9 +109,9 @@ def side_by_side(run: Callable[[Any], Any], parts: Sequence[Any], key: Any) -> l
 
 
 @functools.cache
-def _threads(workers: int) -> ThreadPoolExecutor:
-    """Kept, as a thread that starts takes as long as a short call."""
-    return ThreadPoolExecutor(workers, "side_by_side")
+def _threads(workers: int, name: str) -> ThreadPoolExecutor:
+    """Kept, as a thread that starts takes as long as a short call; one pool a name, as one must not wait for itself."""
+    return ThreadPoolExecutor(workers, name)
 
 
 def _rows(members: Any, start: int, chunk: int, size: int) -> Any:
