@@ -5,16 +5,16 @@ without derivatives. Only the first call is beside diffrax.
 """
 
 import resource
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax._bench_precision import TOLERANCE, options
-from neurojax.bench import Row, in_turn, population, waveforms
+from neurojax.bench import REPEATS, Row, in_turn, population, uncached, waveforms
 from neurojax.catalogue import device_named
 from neurojax.simulate import simulate
 from physics.device import AbstractDevice
@@ -58,19 +58,14 @@ def _peak() -> float:
 
 
 def _first_call(name: str) -> Row:
-    """Compilation and all: a sweep of one device, once."""
+    """Compilation and all: a sweep of one device, with nothing compiled before."""
     device = device_named(name)
     wave = waveforms(device)["triangle"]
     ts = jnp.linspace(0.0, float(wave.duration), 201)
-    kept = jax.config.values["jax_enable_compilation_cache"]
-    jax.config.update("jax_enable_compilation_cache", False)
-    seconds = []
-    for solver in (None, diffrax.Kvaerno5()):
-        began = time.perf_counter()
-        simulate(device, wave, **options(ts, TOLERANCE, solver=solver)).i.block_until_ready()
-        seconds.append(time.perf_counter() - began)
-    jax.config.update("jax_enable_compilation_cache", kept)
-    return Row(f"{name}, first call of simulate", "diffrax Kvaerno5", seconds[1] / seconds[0], note="once each")
+    run = lambda solver: simulate(device, wave, **options(ts, TOLERANCE, solver=solver)).i.block_until_ready()  # noqa: E731
+    seconds = [[uncached(lambda s=s: run(s))[0] for s in (None, diffrax.Kvaerno5())] for _ in range(REPEATS)]
+    ours, theirs = np.median(seconds, axis=0)
+    return Row(f"{name}, first call of simulate", "diffrax Kvaerno5", float(theirs / ours))
 
 
 def _gradients(name: str, device: AbstractDevice) -> Iterator[Row]:

@@ -91,6 +91,23 @@ def _turn(run: Callable[[], Any]) -> tuple[Any, float]:
     return answer, spent / calls
 
 
+def clocked(run: Callable[[], Any]) -> tuple[Any, np.ndarray]:
+    """What a call gives, and its seconds by the wall and of the processor."""
+    began = time.perf_counter(), time.process_time()
+    answer = run()
+    return answer, np.asarray([time.perf_counter() - began[0], time.process_time() - began[1]])
+
+
+def uncached(run: Callable[[], Any]) -> np.ndarray:
+    """Seconds of a call that compiles everything anew, as of `clocked`."""
+    kept = jax.config.values["jax_enable_compilation_cache"]
+    jax.config.update("jax_enable_compilation_cache", False)
+    jax.clear_caches()
+    seconds = clocked(run)[1]
+    jax.config.update("jax_enable_compilation_cache", kept)
+    return seconds
+
+
 def first(members: AbstractDevice, n: int) -> AbstractDevice:
     """The first n of a population."""
     return with_values(members, {k: p.value[:n] for k, p in parameters(members).items() if p.value.ndim})
