@@ -32,7 +32,7 @@ STEPS, HALVINGS = 60, 12
 ENOUGH = 1e-7
 """Of the largest drop: after a step as small the next would be of the order of its square, whatever is left."""
 ROUGH = 0.03
-"""To which the linear solves of the first steps are done; later ones as far as the last step was small."""
+"""To which the linear solves of the first steps are done; later ones as far as Newton's method will come."""
 
 
 class _At(NamedTuple):
@@ -79,7 +79,7 @@ def newton(cells: AbstractCells, r: Resistances, push: Push, sources: Sources, l
     def improve(at: _At) -> _At:
         _, g = conductances(cells, at.d)
         miss = at.i - at.flow
-        rough = jnp.clip(0.1 * at.move, 1e-6, ROUGH)
+        rough = jnp.clip(at.move * jnp.minimum(at.move, 0.1), 1e-6, ROUGH)
         step = towards(network(g, r), Push(-turned(miss), miss + at.rest), None, rough, least, limits.most)
         dd = turned(step.r) - step.c
 
