@@ -18,12 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax._batches import Bound
 from neurojax.bench import Row, clocked, in_turn, uncached
 from neurojax.bijection import LIMIT
 from neurojax.catalogue import device_named
 from neurojax.demo import FREE, TRUTH, measured_style
-from neurojax.fit import Problem, fit, prepare
+from neurojax.fit import fit
 from neurojax.fitresult import Fit
+from neurojax.problem import Problem, prepare
 from neurojax.pulses import PulseTrace
 from neurojax.residual import residuals
 from neurojax.response import fit_response, read_response, response_cost
@@ -120,9 +122,10 @@ def gong(folder: Path, n_starts: int, budget: float = 60.0) -> Row:
     ours()
     mine = [clocked(ours) for _ in range(3)]
     found, spent, count = [], np.zeros(2), 0
-    _cost(problem, starts[0])
+    bound = Bound(residuals, problem.model, problem.data, problem.spec)
+    _cost(bound, starts[0])
     for start in starts:
-        answer, seconds = clocked(lambda s=start: _powell(problem, s))
+        answer, seconds = clocked(lambda s=start: _powell(bound, s))
         found.append(float(answer.fun))
         spent, count = spent + seconds, count + int(answer.nfev)
         if spent[0] > budget:
@@ -188,18 +191,18 @@ def gong_problem(path: Path) -> tuple[PulseTrace, AbstractDevice, dict[str, tupl
     return trace, device.replace(**middle), bounds
 
 
-def _cost(problem: Problem, theta: np.ndarray) -> float:
+def _cost(bound: Bound, theta: np.ndarray) -> float:
     """Sum of the squared residuals; large where it cannot be simulated."""
-    r, ok = residuals(jnp.asarray(theta)[None], problem.model, problem.data, problem.spec)
-    r = np.asarray(r).ravel()
+    r, ok = map(np.asarray, bound(theta[None]))
+    r = r.ravel()
     return float(r @ r) if bool(ok.all()) and np.isfinite(r).all() else 1e12
 
 
-def _powell(problem: Problem, start: np.ndarray) -> Any:
+def _powell(bound: Bound, start: np.ndarray) -> Any:
     """What Powell's search finds from there, by its own defaults, within the same bounds."""
     from scipy.optimize import minimize
 
-    return minimize(lambda th: _cost(problem, th), start, method="Powell", bounds=[(-LIMIT, LIMIT)] * len(start))
+    return minimize(lambda th: _cost(bound, th), start, method="Powell", bounds=[(-LIMIT, LIMIT)] * len(start))
 
 
 def _least_squares() -> Iterator[Row]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal
 
-from neurojax._small import held
+from neurojax._held import held
 
 SHORT = 4
 """Cheap operations in a row that may be done twice."""

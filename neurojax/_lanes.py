@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax._drive import Segment, Track, over_ports, pick, pieces, segment_at
+from neurojax._held import held
 from neurojax._keep import kept
 from neurojax._notes import GROWN, SHRUNK, SMALLEST, noted, recalled, rounded
 from neurojax._rodas import (
@@ -29,7 +30,6 @@ from neurojax._rodas import (
 )
 from neurojax._rows import over_lanes
 from neurojax._samples import Samples, passed
-from neurojax._small import held
 
 RUNNING, TOO_MANY, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 MEANING = {
@@ -117,28 +117,29 @@ def attempt(equations, members, axes, place: Place, lanes: Lanes, active, rtol, 
     given: the note from when this step was taken before.
     """
     segment, starting = segment_at(place.table, lanes.k), lanes.stale
-    size, end = _size(lanes, segment)
+    size, end = _size(*lax.stop_gradient((lanes, segment)))
     y, tau = lanes.y, lanes.tau
     h, step = advance(equations, axes, how)(members, segment, y, tau, size / segment.length, end, lanes.slopes)
     ahead = jnp.where(starting[None], y, step.y)
     v = segment.v + over_ports(segment.slope, tau + jnp.where(starting, jnp.zeros_like(h), h))
     v = jnp.where((end & ~starting).reshape(-1, *[1] * (v.ndim - 1)), segment.knot, v)
     found = slopes_at(equations, axes, how)(members, ahead, v)
-    allowed = atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(step.y))
-    growth, over = _changes(equations, axes)(members, lanes.slopes, found, step.y - y, h, segment.slope)
-    growth = lax.stop_gradient(jnp.where(starting, jnp.zeros_like(growth), growth))
-    outside = _outside(equations.bounds, y, step.y, found.rate)
+    before, after, seen, began, size, slope = lax.stop_gradient((lanes.slopes, found, step, y, h, segment.slope))
+    allowed = atol + rtol * jnp.maximum(jnp.abs(began), jnp.abs(seen.y))
+    growth, over = _changes(equations, axes)(lax.stop_gradient(members), before, after, seen.y - began, size, slope)
+    growth = jnp.where(starting, jnp.zeros_like(growth), growth)
+    outside = _outside(equations.bounds, began, seen.y, after.rate)
     over = jnp.where(starting[None], jnp.zeros_like(over), over + outside)
-    error = lax.stop_gradient(jnp.max((jnp.abs(step.error) + over) / allowed, axis=0))
-    finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(found.rate), axis=0)
+    error = jnp.max((jnp.abs(seen.error) + over) / allowed, axis=0)
+    finite = jnp.isfinite(error) & jnp.isfinite(growth) & jnp.all(jnp.isfinite(after.rate), axis=0)
     error, growth = held(jnp.where(finite, jnp.maximum(error, 1e-8), 1e8)), held(growth)
     fine = active & (error <= 1) & (growth <= 1.5 * GROWTH) & ~starting
-    first = _first_sample(place.at, lanes, segment, h)
-    between = jnp.max(curve_error(y, step, h[None] * found.rate) / allowed, axis=0)
+    first = _first_sample(*lax.stop_gradient((place.at, lanes, segment)), size)
+    between = jnp.max(curve_error(began, seen, size[None] * after.rate) / allowed, axis=0)
     if equations.mass is not None:
         # There `rate` is no slope of the state.
-        between = jnp.max(jnp.abs(step.twist) / (24 * allowed), axis=0)
-    cut = lax.stop_gradient(fine & (between > 1) & (first < 1 - 1e-4))
+        between = jnp.max(jnp.abs(seen.twist) / (24 * allowed), axis=0)
+    cut = fine & (between > 1) & (first < 1 - 1e-4)
     accepted = settled(fine & ~cut, h.dtype)
     if given is not None:
         accepted, cut, tried = recalled(given, lax.stop_gradient(h), lanes.h)
@@ -189,7 +190,7 @@ def advance(equations: Equations, axes: Any, how: Control) -> Callable[..., tupl
         h = jnp.where(end, segment.length - tau, lax.stop_gradient(part) * segment.length)
         slow = jnp.where(end, jnp.zeros_like(h), EVENT * segment.length)
         v = segment.v + over_ports(segment.slope, tau)
-        step = over_lanes(each, (axes, -1, -1, 0, 0, 0, 0), -1, by_rows(how, y.shape[0]))
+        step = over_lanes(each, (axes, -1, -1, 0, 0, 0, 0), -1, how.unroll)
         return step(members, at, y, v, segment.slope, h, lax.stop_gradient(slow))
 
     return whole
@@ -205,14 +206,9 @@ def slopes_at(equations: Equations, axes: Any, how: Control) -> Callable[..., Sl
         # A row of each derivative to the state is worth while where there is one state.
         if y.shape[0] == 1:
             return Slopes(*map(held, rows(bare, member)(y, v)))
-        return slopes(lambda y, v: equations.rate(member, y, v), y, v, by_rows(how, y.shape[0]))
+        return slopes(lambda y, v: equations.rate(member, y, v), y, v, how.unroll)
 
     return kept(over_lanes(each, (axes, -1, 0), -1, how.unroll))
-
-
-def by_rows(how: Control, states: int) -> bool:
-    """Whether derivatives of the rate are taken row by row: as fast as can be, but long to compile for many states."""
-    return how.unroll or states < 3
 
 
 def _changes(equations: Equations, axes: Any) -> Callable[..., tuple[Array, Array]]:
@@ -269,7 +265,7 @@ def _after(place: Place, lanes: Lanes, move: Move, active, error, growth, finite
     rest = lax.stop_gradient(moved - (tau - lanes.tau))
     zero = jnp.zeros_like(tau)
     tried = lanes.tried + active.astype(jnp.int32)
-    vanished = active & ~starting & ~ended & (move.h < _least(lanes.tau, move.segment.length))
+    vanished = active & ~starting & ~ended & (move.h < _least(*lax.stop_gradient((lanes.tau, move.segment.length))))
     code = jnp.where(vanished, jnp.where(finite, jnp.int32(TOO_SMALL), jnp.int32(NOT_FINITE)), lanes.code)
     following = move.segment.following
     over = following >= pieces(place.table)

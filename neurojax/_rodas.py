@@ -18,7 +18,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from neurojax._small import held, solver, total
+from neurojax._held import held
+from neurojax._small import solver, total
 
 STAGES = 6
 GAMMA = 0.25

@@ -16,8 +16,8 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array
 
+from neurojax._held import held
 from neurojax._keep import kept_along
-from neurojax._small import held
 
 
 def over_lanes(each: Callable[..., Any], in_axes: Any, out_axes: Any, by_rows: bool) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Arithmetic of a few unknowns for many lanes at once: linear systems in closed form, short sums, values that are kept.
+"""Arithmetic of a few unknowns for many lanes at once: linear systems in closed form, short sums.
 
 Batched calls of linear algebra cost more than the physics, and reductions are calls of their own: what is written out
 becomes one loop over the lanes.
@@ -12,27 +12,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from neurojax._held import held
+
 BLOCK, LARGEST = 4, 32
 """Unknowns whose inverse is written out, and up to which a matrix is taken apart into such blocks."""
 SHORT = 10
 """Terms of a sum up to which it is written out."""
 
 Vector = Float[Array, " n"]
-
-
-@jax.custom_jvp
-def held(x: Array) -> Array:
-    """x itself (not a number if it is infinite), in a way that makes the compiler keep it.
-
-    XLA fuses loops over lanes, and repeats in each what is cheap; sums of stages, read in dozens of places, made three
-    quarters of all work. A division counts as dear: its result is kept and read, and so are its derivatives.
-    """
-    return x / (1 + 0 * x)
-
-
-@held.defjvp
-def _held_jvp(primals, tangents):
-    return held(*primals), held(*tangents)
 
 
 def total(a: Array, axis: int) -> Array:

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from neurojax._drive import over_ports
+from neurojax._held import held
 from neurojax._rodas import ALPHA, DENSE, GAMMA, GAMMAS, LAST, STAGES, A, C, flow_of
-from neurojax._small import held, solver, total
+from neurojax._small import solver, total
 
 
 class Taken(NamedTuple):

@@ -102,7 +102,7 @@ def load_fit(
 
 
 def _problem(content, device, instrument, traces, path):
-    from neurojax.fit import prepare
+    from neurojax.problem import prepare
 
     traces = (traces,) if isinstance(traces, Trace | PulseTrace) else tuple(traces)
     known = [t["sha256"] for t in content["traces"]]

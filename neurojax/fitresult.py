@@ -16,7 +16,7 @@ from physics.device import AbstractDevice
 from physics.quantity import with_values
 
 if TYPE_CHECKING:
-    from neurojax.fit import Problem
+    from neurojax.problem import Problem
 
 
 AT_BOUND = levenberg.FLAT

@@ -182,14 +182,15 @@ def _steps(state: State, frozen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Frozen coordinates are left alone, others held where the box ends.
     """
     straight, bent = np.zeros_like(state.theta), np.zeros_like(state.theta)
-    for k in np.flatnonzero(state.active).tolist():
-        h = state.hessian[k]
-        d = np.diag(h)
-        d = np.maximum(d, 1e-9 * max(np.max(d[~frozen], initial=0.0), 1e-12))
-        damped = h + state.mu[k] * np.diag(d)
-        straight[k] = _within(damped, state.gradient[k], state.theta[k], frozen)
-        free = ~frozen & (np.abs(state.theta[k] + straight[k]) < LIMIT)
-        bent[k] = straight[k] + _acceleration(state, k, damped, d, straight[k], free)
+    todo = np.flatnonzero(state.active)
+    if frozen.all() or not len(todo):
+        return straight, bent
+    theta, h = state.theta[todo], state.hessian[todo]
+    d = np.diagonal(h, axis1=1, axis2=2)
+    d = np.maximum(d, 1e-9 * np.maximum(np.max(d[:, ~frozen], axis=1, keepdims=True), 1e-12))
+    damped = h + state.mu[todo, None, None] * (d[:, :, None] * np.eye(len(frozen)))
+    step, left = _within(damped, state.gradient[todo], theta, ~frozen)
+    straight[todo], bent[todo] = step, step + _accelerations(state, todo, damped, d, step, left)
     # A logit step above 3 crosses most of the box on trust in one Jacobian; in its flat ends it crosses nothing.
     flat = (np.abs(state.theta) > FLAT) & (bent * state.theta > 0)
     size = np.max(np.where(flat, 0.0, np.abs(bent)), axis=1, keepdims=True)
@@ -197,33 +198,45 @@ def _steps(state: State, frozen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return straight * cut, bent * cut
 
 
-def _acceleration(
-    state: State, k: int, damped: np.ndarray, d: np.ndarray, step: np.ndarray, free: np.ndarray
-) -> np.ndarray:
-    """By how much a step of start k is to be bent; zero where that is out of proportion, or no step has been taken."""
-    bend, last = np.zeros_like(step), state.last[k]
-    length = last @ (d * last)
-    if not (length > 0 and free.any()):
-        return bend
-    along = (step @ (d * last)) / length
-    curved = along * (state.hessian[k] - state.turned[k]) @ step
-    bend[free] = -0.5 * np.linalg.lstsq(damped[np.ix_(free, free)], curved[free], rcond=1e-14)[0]
-    return bend if 4 * (bend @ (d * bend)) <= BENT**2 * (step @ (d * step)) else np.zeros_like(step)
+def _solve(matrices: np.ndarray, b: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """The smallest x of least |A x - b| of symmetric A (k, n, n), all at once; zero where it is not free (k, n)."""
+    inside = free[:, :, None] & free[:, None, :]
+    largest = np.max(np.where(inside, np.abs(matrices), 0.0), axis=(1, 2))
+    largest = np.where(largest > 0, largest, 1.0)
+    values, vectors = np.linalg.eigh(np.where(inside, matrices, largest[:, None, None] * np.eye(free.shape[1])))
+    lost = np.abs(values) <= 1e-14 * np.max(np.abs(values), axis=1, keepdims=True)
+    inverse = np.where(lost, 0.0, 1 / np.where(lost, 1.0, values))
+    x = vectors @ (inverse[:, :, None] * (np.swapaxes(vectors, 1, 2) @ np.where(free, b, 0.0)[:, :, None]))
+    return np.where(free, x[:, :, 0], 0.0)
 
 
-def _within(h: np.ndarray, gradient: np.ndarray, theta: np.ndarray, frozen: np.ndarray) -> np.ndarray:
-    """h step = -gradient; what would leave |theta| < LIMIT goes there, and the others make the best of it.
+def _accelerations(state, todo, damped, d, step, free) -> np.ndarray:
+    """By how much the steps are to be bent; zero where that is out of proportion, or no step has been taken."""
+    last = state.last[todo]
+    length = np.sum(last * d * last, axis=1)
+    along = np.sum(step * d * last, axis=1) / np.where(length > 0, length, 1.0)
+    curved = along[:, None] * ((state.hessian[todo] - state.turned[todo]) @ step[:, :, None])[:, :, 0]
+    bend = -0.5 * _solve(damped, curved, free)
+    moderate = 4 * np.sum(bend * d * bend, axis=1) <= BENT**2 * np.sum(step * d * step, axis=1)
+    return np.where(((length > 0) & moderate)[:, None], bend, 0.0)
+
+
+def _within(h: np.ndarray, gradient: np.ndarray, theta: np.ndarray, able: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """h step = -gradient of each start; what would leave |theta| < LIMIT goes there, and the others make the best of
+    it. Returns the steps, and what was left free, of those who are `able`.
 
     Or a parameter at its bound, where theta hardly matters any more, would want an enormous step, to whose size all
     are cut, and the search would end where the others are.
     """
-    step, free = np.zeros_like(theta), ~frozen
-    while free.any():
-        right = -gradient[free] - h[np.ix_(free, ~free)] @ step[~free]
-        step[free] = np.linalg.lstsq(h[np.ix_(free, free)], right, rcond=1e-14)[0]
-        beyond = free & (np.abs(theta + step) > LIMIT)
-        if not beyond.any():
-            break
-        step[beyond] = np.sign(step[beyond]) * LIMIT - theta[beyond]
-        free = free & ~beyond
-    return step
+    step, free = np.zeros_like(theta), np.tile(able, (len(theta), 1))
+    todo = np.arange(len(theta))
+    while len(todo):
+        some, left, there = h[todo], free[todo], theta[todo]
+        held = np.where(left, 0.0, step[todo])
+        right = -gradient[todo] - (some @ held[:, :, None])[:, :, 0]
+        moved = held + _solve(some, right, left)
+        beyond = left & (np.abs(there + moved) > LIMIT)
+        step[todo] = np.where(beyond, np.sign(moved) * LIMIT - there, moved)
+        free[todo] = left & ~beyond
+        todo = todo[beyond.any(axis=1)]
+    return step, free

@@ -9,7 +9,7 @@ four decades of current count alike; below it is the second form. With s = y0 th
 count up to 1.6 times. Derivatives come from JAX; no gradient is written anywhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import diffrax
@@ -21,7 +21,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax import _diffrax
-from neurojax._chunks import identity, side_by_side
 from neurojax.bijection import Box
 from neurojax.instrument import Instrument
 from neurojax.members import Members, member_axes, start_states
@@ -229,14 +228,18 @@ def from_residual(r: np.ndarray, data: Data, kind: ResidualKind) -> np.ndarray:
     return soft * np.sinh(np.arcsinh(y / soft) + r * sigma / np.sqrt(y**2 + soft**2))
 
 
-@eqx.filter_jit
 def residuals(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec) -> tuple[Array, Array]:
     """For every start: residuals (starts, m, q) and success (starts, m)."""
     values, ok = predict(theta, model, data, spec)
     return residual(values, data, spec.residual), ok
 
 
-@eqx.filter_jit
+def residuals_in_turn(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec) -> tuple[Array, Array]:
+    """`residuals`, one start after the other."""
+    one = lambda th: jax.tree.map(lambda a: a[0], residuals(th[None], model, data, spec))  # noqa: E731
+    return jax.lax.map(one, theta)
+
+
 def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: Data, spec: Spec):
     """For every start: residuals (starts, m, q), Jacobian (starts, m, q, p), success (starts, m)."""
 
@@ -247,37 +250,3 @@ def residuals_and_jacobian(theta: Float[Array, "starts p"], model: Model, data: 
 
     r, columns, ok = jax.vmap(along, out_axes=(None, -1, None))(jnp.eye(theta.shape[1], dtype=theta.dtype))
     return r, columns, ok
-
-
-def in_batches(
-    function: Callable[..., Any], theta: np.ndarray, size: int, model: Model, data: Data, spec: Spec
-) -> tuple[np.ndarray, ...]:
-    """function(theta, model, data, spec) of all starts, `size` at a time (the last one repeated), on all cores.
-
-    A solver of diffrax can raise for a whole batch (forward mode solves linear systems of its own, which `throw=False`
-    does not reach): then its starts are taken one by one, and those for which it does so again are NaN, False.
-    """
-    padded = np.concatenate([theta, np.repeat(theta[-1:], -len(theta) % size, axis=0)])
-    batches = list(padded.reshape(-1, size, theta.shape[1]))
-
-    def once(batch):
-        return jax.tree.map(np.asarray, function(jnp.asarray(batch), model, data, spec))
-
-    def alone(start):
-        try:
-            # As many as ever, as that is compiled already.
-            return tuple(a[:1] for a in once(np.tile(start, (size, 1))))
-        except RuntimeError:
-            shapes = eqx.filter_eval_shape(function, jnp.asarray(start[None]), model, data, spec)
-            return tuple(np.full(s.shape, False if s.dtype == bool else np.nan, s.dtype) for s in shapes)
-
-    def run(batch):
-        try:
-            return once(batch)
-        except RuntimeError:
-            if spec.solver is None:
-                raise
-            return tuple(np.concatenate(a) for a in zip(*map(alone, batch), strict=True))
-
-    parts = side_by_side(run, batches, (function, batches[0].shape, repr(spec), identity((model, data))))
-    return tuple(np.concatenate(p)[: len(theta)] for p in zip(*parts, strict=True))

@@ -13,7 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +22,15 @@ import numpy as np
 from neurojax import evolve, levenberg
 from neurojax._chunks import cores
 from neurojax.errors import FitError
+from neurojax.problem import Problem
 from neurojax.stiff import MANY_LANES
-
-if TYPE_CHECKING:
-    from neurojax.fit import Problem
 
 NOISE = 0.0935
 """Robust cost of an observation that is off by its noise alone: the mean of log(1 + z^2/9), z normal."""
 ENOUGH = 4.0
 """How many times the cost of noise alone the refinement can be trusted to close."""
+FEW = 30
+"""Generations of the random starts from which it has paid to compile for many at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,7 @@ def plan(n_starts, use_current, screen, generations, windows, max_iterations, ke
     return Plan(n_starts, use_current, screen, generations, tuple(windows), max_iterations, seed)
 
 
-def search(
-    problem: "Problem", how: Plan, checkpoint: Any, update: Callable[..., None]
-) -> tuple[levenberg.State, float]:
+def search(problem: Problem, how: Plan, checkpoint: Any, update: Callable[..., None]) -> tuple[levenberg.State, float]:
     """All stages; returns the refined starts and the seconds that compilation took."""
     mark = problem.fingerprint(dataclasses.astuple(how))
     path = None if checkpoint is None else os.fspath(checkpoint)
@@ -114,7 +112,13 @@ def together(n_starts: int, simulations: int) -> int:
     return part if jax.default_backend() != "cpu" or part * simulations >= MANY_LANES else 1
 
 
-def _compile_ahead(problem: "Problem", weights: np.ndarray) -> Callable[[], None]:
+def in_turn(generations: int) -> bool:
+    """Whether candidates are simulated one after the other: for a short search, as that compiles in half of the time,
+    and takes three times as long."""
+    return jax.default_backend() == "cpu" and generations < FEW
+
+
+def _compile_ahead(problem: Problem, weights: np.ndarray) -> Callable[[], None]:
     """Compile the residuals with their Jacobian while the starts evolve; returns what waits for that.
 
     They are traced here and now: XLA compiles beside Python, two threads that trace only slow each other down. What
@@ -135,12 +139,12 @@ def _compile_ahead(problem: "Problem", weights: np.ndarray) -> Callable[[], None
     return beside.join
 
 
-def _current(problem: "Problem") -> np.ndarray:
+def _current(problem: Problem) -> np.ndarray:
     """theta (p,) of the device itself."""
     return problem.box.to_line(np.asarray([np.asarray(p.value, dtype=float) for p in problem.declared]))
 
 
-def starting_points(problem: "Problem", how: Plan) -> np.ndarray:
+def starting_points(problem: Problem, how: Plan) -> np.ndarray:
     """theta (starts, p) from which the refinement begins."""
     return _starts(problem, how, None, problem.weights(how.windows[0]), None, "", lambda *a: None)
 

@@ -10,7 +10,6 @@ with compensation, so that picoseconds in a sweep of seconds survive float32 too
 states at the samples and `_adjoint.py` the gradient of the whole run. `simulate.py` is the friendly way in.
 """
 
-import functools
 import math
 from typing import Any, NamedTuple
 
@@ -171,8 +170,8 @@ def _tie(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 def _nothing(arrays: list[Array]) -> Array:
     """Zero, (1,), that depends on all of them."""
-    first = [a.reshape(-1)[:1] for a in arrays if a.size]
-    return functools.reduce(jnp.add, [lax.select(jnp.zeros(1, bool), a, jnp.zeros_like(a)) for a in first])
+    first = jnp.concatenate([lax.slice(a.reshape(-1), (0,), (1,)) for a in arrays if a.size])
+    return jnp.sum(lax.select(jnp.zeros(first.shape, bool), first, jnp.zeros_like(first)), keepdims=True)
 
 
 _tied.defjvp(_tie, symbolic_zeros=True)

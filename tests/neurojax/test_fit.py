@@ -13,10 +13,10 @@ from established import rarely
 import neurojax as nj
 import physics
 from neurojax import _bench_fit, search
+from neurojax._batches import Bound, in_batches, program
 from neurojax.bijection import box
 from neurojax.demo import FREE, TRUTH, measured_style, true_device
-from neurojax.fit import prepare
-from neurojax.residual import in_batches, residuals, residuals_and_jacobian
+from neurojax.problem import prepare
 
 KEY = jax.random.key(0)
 
@@ -234,29 +234,27 @@ def test_the_same_fit_by_a_solver_of_diffrax():
 def test_a_start_for_which_diffrax_raises_has_failed(trace):
     """And no other: it raises for all lanes of a batch."""
 
-    @eqx.filter_jit
-    def function(theta, model, data, spec):
+    def function(theta, model):
         theta = eqx.error_if(theta, theta[:, 0] > 2.5, "the linear solver returned non-finite output")
         return 2 * theta, theta[:, 0] > -1.0
 
     problem, theta = prepare(true_device(), trace, free=("r_on",)), np.arange(5.0)[:, None]
-    with pytest.raises(RuntimeError, match="non-finite"):
-        in_batches(function, theta, 2, problem.model, problem.data, problem.spec)
-    other = problem.spec._replace(solver=diffrax.Kvaerno5())
-    r, ok = in_batches(function, theta, 2, problem.model, problem.data, other)
+    with pytest.raises((RuntimeError, ValueError)):
+        in_batches(Bound(function, problem.model), theta, 2)
+    r, ok = in_batches(Bound(function, problem.model, raises=True), theta, 2)
     assert ok.tolist() == [True, True, True, False, False]
     np.testing.assert_array_equal(r[:, 0], [0.0, 2.0, 4.0, np.nan, np.nan])
 
 
 def test_a_fit_compiles_once(trace):
     """However many starts are still searching, and whether the device is one of the starts."""
-    counts = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
+    before = program.cache_info().misses
     options = dict(
         free=("r_on", "r_off", "v_on"), n_starts=5, screen=6, generations=3, max_iterations=4, progress=False
     )
-    nj.fit(physics.Vteam(), trace, key=KEY, **options)
-    after = [f._cached._cache_size() for f in (residuals, residuals_and_jacobian)]
-    assert [b - a for a, b in zip(counts, after, strict=True)] == [1, 1]
+    found = nj.fit(physics.Vteam(), trace, key=KEY, **options)
+    assert program.cache_info().misses - before <= 2
+    assert [bound.program._cache_size() for bound in (found.problem._derived, found.problem._coarse)] == [1, 1]
 
 
 @pytest.mark.slow
