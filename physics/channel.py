@@ -48,6 +48,7 @@ class EcramChannel(AbstractDevice):
     stores_energy: ClassVar[bool] = True
     sweep: ClassVar[Sweep] = Sweep((0.5, 0.1), (-0.5, -0.1), 4e-3)
 
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("g_min", "g_max"), ("x_lo", "x_hi"))
     cells: int = eqx.field(default=8, static=True)
     area: Param = quantity(1e-12, "m2", (1e-14, 1e-8), scale="log", doc="gate area A", source="chosen", free=False)
     length: Param = quantity(50e-9, "m", (1e-8, 2e-7), scale="log", doc="film thickness L", source="chosen", free=False)

@@ -71,7 +71,7 @@ class AbstractDevice(eqx.Module):
 
     def __check_init__(self) -> None:
         # Bounds are those of `replace` and of fits: limits beyond them, a wall of no width, may be constructed.
-        _check_order(self)
+        check_values(self)
 
     @abc.abstractmethod
     def init(self, env: Environment) -> X:
@@ -134,7 +134,26 @@ def _check_bounds(device: AbstractDevice, known: Parameter, value: Any) -> None:
     )
 
 
-def _check_order(device: AbstractDevice, names: Container[str] | None = None) -> None:
+def check_values(model: Any) -> None:
+    """Refuse what nobody can mean, whatever the bounds: no number, the other sign of what is counted in decades, and
+    pairs of `ordered` that are not.
+
+    Raises:
+        ValueError: with the name and the value.
+    """
+    for name, p in parameters(model).items():
+        if isinstance(p.value, Tracer):
+            continue
+        value, (lo, hi) = np.asarray(p.value), p.bounds
+        told = f"{type(model).__name__}.{name} = {p.value} {p.unit}"
+        if np.isnan(value).any():
+            raise ValueError(f"{told} is not a number.")
+        if p.quantity.scale == "log" and lo * hi > 0 and np.any(np.sign(lo) * value < 0):
+            raise ValueError(f"{told} must be {'positive' if lo > 0 else 'negative'}: it is within [{lo:g}, {hi:g}].")
+    _check_order(model)
+
+
+def _check_order(device: Any, names: Container[str] | None = None) -> None:
     """Of all pairs, or of those in which one of `names` is: a fit may have left another one in disorder."""
     for below, above in device.ordered:
         if names is not None and below not in names and above not in names:

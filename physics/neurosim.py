@@ -10,13 +10,14 @@ P.-Y. Chen, X. Peng and S. Yu, IEEE Trans. Comput.-Aided Des. 37, 3067 (2018), 1
 BENCHMARKS: manual of MLP+NeuroSim V3.0, tables I and II. The closed form is ours.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from physics.device import check_values
 from physics.implicit import solve_increasing
 from physics.quantity import Param, quantity, with_values
 
@@ -79,6 +80,7 @@ class NeuroSim(eqx.Module):
     its curve from any G, exactly, which does not need P: A ln(1 - ...) has no value beyond the ends of the curve.
     """
 
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("g_min", "g_max"),)
     g_min: Param = quantity(3.0769e-9, "S", (1e-12, 1e-2), scale="log", doc="lowest G", source="Ag:a-Si of NeuroSim")
     g_max: Param = quantity(3.8462e-8, "S", (1e-12, 1.0), scale="log", doc="highest G", source="Ag:a-Si of NeuroSim")
     p_ltp: Param = quantity(97.0, "1", (1.0, 1e6), scale="log", doc="pulses up the range", source="Ag:a-Si of NeuroSim")
@@ -87,6 +89,9 @@ class NeuroSim(eqx.Module):
     nl_ltd: Param = quantity(-4.88, "1", (-9.0, 9.0), doc="label down", source="Ag:a-Si of NeuroSim")
     c2c: Param = quantity(0.035, "1", (0.0, 0.5), doc="scatter of a pulse over the range", source="Ag:a-Si of NeuroSim")
     d2d: Param = quantity(0.0, "1", (0.0, 3.0), doc="spread of both labels", source="chosen: none")
+
+    def __check_init__(self) -> None:
+        check_values(self)
 
     def potentiated(self, p: Real) -> Real:
         """G (S) after p pulses up from g_min."""

@@ -25,6 +25,7 @@ class Switch(AbstractStateless):
     family: ClassVar[str] = "element"
     doi: ClassVar[str] = "textbook"
     sweep: ClassVar[Sweep] = Sweep((1.0, 1.0), (0.0, -1.0), 1e-3)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("r_on", "r_off"),)
     r_on: Param = quantity(100.0, "ohm", (1e-3, 1e6), scale="log", doc="resistance, closed", source="chosen")
     r_off: Param = quantity(1e9, "ohm", (1e3, 1e15), scale="log", doc="resistance, open", source="chosen")
     v_th: Param = quantity(0.5, "V", (-5.0, 5.0), doc="control at which it switches", source="chosen")
@@ -76,6 +77,7 @@ class ThresholdSelector(AbstractDevice):
     family: ClassVar[str] = "element"
     doi: ClassVar[str] = "unpublished"
     sweep: ClassVar[Sweep] = Sweep(1.0, -1.0, 1e-4)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("v_hold", "v_th"), ("g_off", "g_on"))
     v_th: Param = quantity(0.6, "V", (0.1, 3.0), scale="log", doc="threshold", source="chosen")
     v_hold: Param = quantity(0.2, "V", (0.01, 2.0), scale="log", doc="hold", source="chosen")
     v_w: Param = quantity(5e-3, "V", (1e-3, 5e-2), scale="log", doc="width of both", source="chosen", free=False)

@@ -37,9 +37,12 @@ def test_all_or_none_with_gain():
 
 
 def test_bifurcation_to_continuous_spiking():
-    """A higher supply spikes without input, and the more often the higher it is."""
+    """A higher supply spikes without input, evenly and without an end, and the more often the higher it is."""
     quiet, lively, livelier = (answers([0.0], v_dc=v)[0] for v in (1.45, 1.72, 1.8))
-    assert spikes(quiet) == 0 and 0 < spikes(lively) <= spikes(livelier)
+    assert spikes(quiet) == 0 and 5 <= spikes(lively) < spikes(livelier)
+    for v in (lively, livelier):
+        apart = np.diff(np.flatnonzero((v[:-1] < 0.5) & (v[1:] >= 0.5)))
+        assert apart[1:].max() - apart[1:].min() <= 2 and len(v) - np.flatnonzero(v >= 0.5)[-1] < 1.2 * apart[-1]
 
 
 @pytest.mark.slow

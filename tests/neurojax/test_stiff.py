@@ -59,9 +59,12 @@ def test_order_of_the_step_and_of_its_dense_output(unroll):
     assert orders[2] == pytest.approx(4, abs=0.4)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize(
+    "n", [1, 2, 3, 4, 5, 6, 8, 12, *(pytest.param(n, marks=pytest.mark.slow) for n in (20, 32, 33))]
+)
 def test_linear_systems_of_every_size(n):
-    matrix = np.random.default_rng(n).standard_normal((n, n)) - 2 * np.eye(n)
+    """In closed form, by blocks from five unknowns on, by pivots beyond 32."""
+    matrix = np.random.default_rng(n).standard_normal((n, n)) / max(1.0, np.sqrt(n / 6)) - 2 * np.eye(n)
     drive = wave((0.0, 0.0), (1.0, 0.0), samples=[0.5, 1.0])
     start = np.arange(1.0, n + 1)[:, None]
     found = run(lambda m, y, v: m @ y, jnp.asarray(matrix), None, drive, start)

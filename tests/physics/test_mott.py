@@ -54,6 +54,15 @@ def test_resistance():
     assert float(DEVICE.resistance(state(1 - 1e-12))) == pytest.approx(707.355, rel=1e-6)
 
 
+def test_resistance_and_loss_of_the_neuristor():
+    """With 3e-4 ohm m in the metal; the heat conductance is V^2/(R dT) where nothing moves."""
+    device = DEVICE.replace(rho_m=3e-4)
+    found = [float(device.resistance(state(u))) for u in (1e-9, 0.1, 0.5, 1 - 1e-12)]
+    np.testing.assert_allclose(found, [70735.530, 53452.542, 7787.398, 2122.066], rtol=3e-7)
+    loss = float(static(device, state(0.1).y)) ** 2 / found[1] / (1080.0 - float(ENV.temperature))
+    assert loss == pytest.approx(8.186258e-8, rel=1e-7)
+
+
 def test_static_curve():
     expected = [1.603222, 1.510404, 0.765290, 1.105445]
     found = [float(static(DEVICE, state(u).y)) for u in (0.02, 0.1, 0.5, 0.9)]

@@ -2,9 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import neurojax as nj
+import physics
+from physics.neurosim import NeuroSim
 from physics.quantity import parameters, with_values
 
 PAIRS = [(n, *pair) for n, cls in nj.devices().items() for pair in cls.ordered]
@@ -41,6 +44,22 @@ def test_values_beyond_the_bounds_are_refused():
         device.replace(t_ox=12.0)
     with pytest.raises(ValueError, match=r"GapRram.v_0 = nan V is outside"):
         device.replace(v_0=float("nan"))
+
+
+def test_what_nobody_can_mean_is_refused_at_construction():
+    """Whatever the bounds, in which a wall of no width may lie; populations too."""
+    for make, told in (
+        (lambda: physics.Vteam(r_on=-50.0), r"Vteam.r_on = -50.* must be positive"),
+        (lambda: physics.GapRram(v_0=jnp.asarray(np.nan)), r"GapRram.v_0 = nan V is not a number"),
+        (lambda: physics.GapRram(i_0=jnp.asarray([1e-3, -1e-3])), r"GapRram.i_0 = .* must be positive"),
+        (lambda: physics.EcramChannel(g_min=1e-4, g_max=1e-5), r"g_min = .* must be below g_max"),
+        (lambda: physics.ThresholdSelector(v_th=0.3, v_hold=0.4), r"v_hold = .* must be below v_th"),
+        (lambda: physics.Switch(r_on=1e9, r_off=1e3), r"r_on = .* must be below r_off"),
+        (lambda: NeuroSim(g_min=1e-6, g_max=1e-7), r"NeuroSim: g_min = .* must be below g_max"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            make()
+    assert float(physics.AgDiffusive(wall=1e-16).wall) == pytest.approx(1e-16)
 
 
 def test_traced_values_are_not_looked_at():
