@@ -222,6 +222,8 @@ def _pulse_figures(up, down, energy: float, width: float, how: str, sigma: float
         Figure("pulse_width", width, "s", "so that the window takes about as many pulses as asked"),
         Figure("nonlinearity_up", float(metrics.nonlinearity(jnp.asarray(up))), "1", "0 straight, + fast first"),
         Figure("nonlinearity_down", float(metrics.nonlinearity(jnp.asarray(down))), "1", "of the pulses down"),
+        Figure("label_up", float(metrics.neurosim_label(jnp.asarray(up))), "1", "NL of NeuroSim"),
+        Figure("label_down", float(metrics.neurosim_label(jnp.asarray(down))), "1", "NL of NeuroSim"),
         Figure("asymmetry", _asymmetry(up, down), "1", "steps up against steps down at one conductance"),
         Figure("states", number, "1", f"levels 6 sigma apart, sigma = {noise:.3g} S"),
     ]

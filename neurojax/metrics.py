@@ -1,7 +1,7 @@
 """Figures of merit: what device papers tabulate, each a differentiable function of a record or of readings.
 
     of a record      switching_energy, switching_voltage, threshold_and_hold, delay
-    of readings      on_off, states, nonlinearity, asymmetry, paired_pulse, kinetics_slope
+    of readings      on_off, states, nonlinearity, neurosim_label, asymmetry, paired_pulse, kinetics_slope
     of a device      conductances (the reading at every sample of a record), volatility
 
 `datasheet.py` measures them on any device by the usual protocols.
@@ -20,6 +20,7 @@ from neurojax.instrument import Instrument
 from neurojax.members import Members
 from neurojax.record import Record, crossing
 from physics.device import AbstractDevice, Environment
+from physics.neurosim import LABEL
 
 Real = Float[Array, "..."]
 
@@ -121,6 +122,14 @@ def nonlinearity(g: Float[Array, " n"]) -> Real:
     part = (g - g[0]) / (g[-1] - g[0])
     off = part - jnp.arange(n, dtype=g.dtype) / (n - 1)
     return off[jnp.argmax(jnp.abs(off))]
+
+
+def neurosim_label(g: Float[Array, " n"]) -> Real:
+    """NL, the label of NeuroSim, of a ramp of readings: 0 where it is straight, 10.1 where it jumps at once.
+
+    10.1015 times `nonlinearity`, which is the label of `physics.neurosim.NeuroSim` where the readings follow its curve.
+    """
+    return LABEL * nonlinearity(g)
 
 
 def asymmetry(up: Float[Array, " n"], down: Float[Array, " n"]) -> Real:

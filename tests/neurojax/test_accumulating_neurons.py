@@ -200,7 +200,7 @@ def test_switching_law_of_a_population():
         neuron = FerroelectricNeuron(beta=array(beta))
         part = np.maximum.accumulate(np.asarray(ferroelectric(beta=beta).fired)[:, :40], axis=1).mean(axis=0)
         exact = np.asarray(neuron.fired_by(array(2.8), array(pulses)))
-        assert np.all(np.abs(part - exact) < 4 * np.sqrt(exact * (1 - exact) / 1000) + 1e-9)
+        assert np.all(np.abs(part - exact) < 3 * np.sqrt(exact * (1 - exact) / 1000) + 1e-9)
     mean = FeFet(domains=1)
     after = mean.after(mean.init(ENV), array(2.8), array(7e-6))
     one = FerroelectricNeuron(beta=array(1.0))

@@ -39,7 +39,7 @@ def test_magnetic_neuron_is_a_sigmoid_that_fires_by_chance():
     for k in (200, 230, 250):
         answer = neuron.respond(jnp.full(SLOTS, i[k]) * neuron.i_c, key=keys(1000, k))
         n = answer.fired.size
-        assert np.asarray(answer.fired).mean() == pytest.approx(p[k], abs=4 * np.sqrt(p[k] * (1 - p[k]) / n))
+        assert np.asarray(answer.fired).mean() == pytest.approx(p[k], abs=3 * np.sqrt(p[k] * (1 - p[k]) / n))
     many = answer.intervals()
     assert many.std() == pytest.approx(np.sqrt(1 - p[250]) / p[250], rel=0.05)
     assert not np.asarray(neuron.respond(jnp.zeros(SLOTS), key=keys(1000)).fired).any()

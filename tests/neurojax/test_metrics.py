@@ -1,5 +1,6 @@
 """Figures of merit against what can be said in closed form, and the data sheet of some devices."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import physics
 from neurojax import metrics
 from neurojax.cli import app
 from physics.device import Environment
+from physics.neurosim import NeuroSim
 from physics.quantity import parameters
 
 
@@ -71,6 +73,84 @@ def test_linearity_and_symmetry():
     assert float(metrics.asymmetry(soft, soft[::-1])) == pytest.approx(0.0, abs=1e-2)
     # Both fast first: up is steep where down is flat.
     assert float(metrics.asymmetry(soft, 1 - soft)) > 0.5
+
+
+def test_label_of_neurosim():
+    """Of its own curves, up and (mirrored) down, the label that they were drawn with."""
+    cell = NeuroSim()
+    p = jnp.linspace(0.0, 1.0, 20_001)
+    for g, label in ((cell.potentiated(p * cell.p_ltp), 2.4), (cell.depressed(p * cell.p_ltd), 4.88)):
+        assert float(metrics.neurosim_label(g)) == pytest.approx(label, abs=2e-6)
+
+
+def slope(function, at, step=1e-6):
+    """Exact and central derivative to one number."""
+    exact = float(jax.jacfwd(function)(jnp.asarray(at)))
+    return exact, float(function(jnp.asarray(at * (1 + step))) - function(jnp.asarray(at * (1 - step)))) / (
+        2 * step * at
+    )
+
+
+RAMP = np.linspace(0.0, 1.0, 41)
+OF_READINGS = {
+    "on_off": (lambda a: metrics.on_off(1.0 + a * RAMP), 3.0),
+    "states": (lambda a: metrics.states(jnp.asarray(1.0), jnp.asarray(7.0), a), 0.1),
+    "states_between": (
+        lambda a: metrics.states_between(jnp.asarray(1.0 + 6 * RAMP), a + 0.02 * RAMP),
+        0.1,
+    ),
+    "nonlinearity": (lambda a: metrics.nonlinearity(1 - jnp.exp(-RAMP / a)), 0.5),
+    "neurosim_label": (lambda a: metrics.neurosim_label(1 - jnp.exp(-RAMP / a)), 0.5),
+    "asymmetry": (lambda a: metrics.asymmetry(RAMP**a, jnp.asarray(1 - RAMP**0.9)), 0.7),
+    "paired_pulse": (lambda a: metrics.paired_pulse(jnp.asarray(1.0), jnp.asarray(2.0), a), 2.5),
+    "kinetics_slope": (lambda a: metrics.kinetics_slope(jnp.asarray(1 + RAMP), jnp.exp(-a * RAMP)), 9.0),
+    "volatility": (lambda a: metrics.volatility(physics.Wox(tau=a)), 0.05),
+    "volatility, warm": (
+        lambda a: metrics.volatility(physics.MetastableSwitch(), env=Environment(temperature=a)),
+        320.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_READINGS)
+def test_derivatives_of_figures_of_readings(name):
+    exact, central = slope(*OF_READINGS[name])
+    assert exact == pytest.approx(central, rel=1e-5) and exact != 0
+
+
+def of_resistor(figure):
+    """A figure of the run of a resistor (ohm) on a ramp."""
+    wave, ts = nj.Waveform([0.0, 1.0], [0.0, 2.0]), np.linspace(0, 1, 2001)
+    options = dict(ts=ts, gradient="forward", progress=False)
+    return lambda r: figure(nj.simulate(physics.Resistor(resistance=r), wave, **options))
+
+
+OF_RECORDS = {
+    "switching_voltage": (of_resistor(lambda r: metrics.switching_voltage(r, "current", 1.0003e-3)), 1e3, 1.0003e-3),
+    "switching_energy": (of_resistor(lambda r: metrics.switching_energy(r, "current", 1.0003e-3)), 1e3, None),
+    "delay": (of_resistor(lambda r: metrics.delay(r, 1.0003e-3, 0.1)), 1e3, 0.5 * 1.0003e-3),
+}
+
+
+@pytest.mark.parametrize("name", OF_RECORDS)
+def test_derivatives_of_figures_of_records(name):
+    """V = I R, t = I R/2 at which a current is reached."""
+    function, at, known = OF_RECORDS[name]
+    exact, central = slope(function, at)
+    assert exact == pytest.approx(central, rel=1e-5)
+    assert known is None or exact == pytest.approx(known, rel=1e-6)
+
+
+def test_derivatives_of_threshold_and_hold():
+    """With all voltages of a record scaled, both are."""
+    device, wave = physics.AndThreshold(), nj.triangle(1.0, 0.0, 1.0)
+    record = nj.simulate(device, wave, ts=np.linspace(0, 1, 4001), progress=False)
+    scaled = lambda s: eqx.tree_at(lambda r: r.v, record, record.v * s)  # noqa: E731
+    both = metrics.threshold_and_hold(record, 1e-8)
+    assert all(np.isfinite(float(b)) for b in both)
+    for k in range(2):
+        exact, central = slope(lambda s: metrics.threshold_and_hold(scaled(s), 1e-8)[k], 1.0)  # noqa: B023
+        assert exact == pytest.approx(float(both[k]), rel=1e-9) and exact == pytest.approx(central, rel=1e-7)
 
 
 def test_pairs_and_slopes():

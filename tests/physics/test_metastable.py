@@ -51,7 +51,7 @@ def test_noise_of_the_switches_is_binomial():
     on, off = chance(0.03 - 0.05), chance(-0.03 - 0.05)
     share = on / (on + off)
     found = np.asarray(record.x.x)
-    assert found.mean() == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 1e3 / 400))
+    assert found.mean() == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / 1e3 / 400))
     # 200 paths of some eight correlation times; a twentieth of tau a step makes 2 % too much.
     assert found.var() == pytest.approx(share * (1 - share) / 1e3, rel=0.12)
 
