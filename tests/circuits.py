@@ -2,14 +2,20 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
+
 import neurojax as nj
 import physics
-from neurojax import neurons
+from neurojax import neurons, synapses
+from neurojax.synapses.spikes import knots_of, train_at
 from physics.elements import Capacitor, Resistor
 
 
 class Case(NamedTuple):
-    """A circuit, and what is compared: the waveforms, and the times at which `node` rises through a level, if any."""
+    """A circuit, and what is compared: the waveforms, and the times at which `node` rises through a level, if any.
+
+    moves: the cell whose first state goes one way in the first half of the run and back in the other.
+    """
 
     circuit: nj.Circuit
     duration: float
@@ -18,6 +24,7 @@ class Case(NamedTuple):
     v0: dict[str, float]
     level: float | None = None
     kelvin: float = 300.0
+    moves: str | None = None
 
 
 def low_pass():
@@ -50,31 +57,35 @@ def neuristor():
 
 
 def diffusive_neuron():
-    """Voltage of the source until the silver bridges the gap; then the capacitor is discharged."""
-    wave = nj.pulse(0.8, 2e-2, rise=1e-5, rest=1e-2)
-    parts = dict(
-        R1=(Resistor(1e6), "in", "out"), C1=(Capacitor(1e-10), "out", "gnd"), M1=(physics.AndThreshold(), "out", "gnd")
-    )
-    return Case(nj.Circuit(V1=(wave, "in", "gnd"), **parts), 3e-2, 3e-6, "out", {})
+    """A capacitor is charged until silver bridges the gap beside it; the bridge dissolves without a pulse."""
+    wave = nj.pulse(2.0, 1e-4, rise=1e-8, rest=3e-4)
+    return Case(neurons.diffusive_neuron(wave), float(wave.duration), 2e-8, "out", {}, 1e-3)
 
 
 def one_transistor_one_resistor():
-    parts = dict(
-        VG=(1.0, "gate", "gnd"), M1=(physics.GapRram(), "bit", "mid"), T1=(physics.Mosfet(), "gate", "mid", "gnd")
-    )
-    return Case(nj.Circuit(V1=(nj.triangle(2.0, -2.0, 1e-3), "bit", "gnd"), **parts), 1e-3, 2e-8, "mid", {})
+    """SET until the channel has no more current to give, then RESET."""
+    wave = nj.pulse_train([2.2, -1.9], 5e-6, rise=5e-8, rest=2e-6)
+    cell, access = physics.GapRram().replace(x_init=0.5), physics.Mosfet().replace(beta=1e-3)
+    parts = dict(VG=(3.0, "gate", "gnd"), M1=(cell, "bit", "mid"), T1=(access, "gate", "mid", "gnd"))
+    circuit = nj.Circuit(V1=(wave, "bit", "gnd"), **parts)
+    return Case(circuit, float(wave.duration), 1e-9, "mid", {}, moves="M1")
 
 
 def one_selector_one_resistor():
-    parts = dict(S1=(physics.Selector(), "bit", "mid"), M1=(physics.GapRram(), "mid", "gnd"))
-    return Case(nj.Circuit(V1=(nj.triangle(2.5, -2.5, 1e-3), "bit", "gnd"), **parts), 1e-3, 1e-7, "mid", {})
+    """SET and RESET through a selector."""
+    wave = nj.pulse_train([3.4, -3.4], 5e-6, rise=5e-8, rest=2e-6)
+    parts = dict(S1=(physics.Selector(), "bit", "mid"), M1=(physics.GapRram().replace(x_init=0.5), "mid", "gnd"))
+    circuit = nj.Circuit(V1=(wave, "bit", "gnd"), **parts)
+    return Case(circuit, float(wave.duration), 1e-9, "mid", {}, moves="M1")
 
 
 def diffusive_in_series():
-    """A volatile switch before a cell that drifts: only after enough pulses does the cell get its voltage."""
-    wave = nj.pulse_train([1.2] * 6, 1e-3, rise=1e-5, rest=1e-3)
-    parts = dict(D1=(physics.AndThreshold(), "in", "mid"), M1=(physics.MetastableSwitch(), "mid", "gnd"))
-    return Case(nj.Circuit(V1=(wave, "in", "gnd"), **parts), float(wave.duration), 2e-7, "mid", {})
+    """The synapse of a volatile switch and a cell that drifts: a pair of spikes pre-post, then one post-pre."""
+    synapse = synapses.diffusive_synapse()
+    times = {"pre": jnp.asarray([0.0, 4e-3]), "post": jnp.asarray([1e-4, 3.9e-3])}
+    t = knots_of([(synapse.pre, times["pre"]), (synapse.post, times["post"])], jnp.asarray(4.1e-3))
+    waves = {n: nj.Waveform(t, train_at(getattr(synapse, n), at, t)) for n, at in times.items()}
+    return Case(synapse.circuit.replace(waves), float(t[-1]), 1e-7, "mid", {}, moves="cell")
 
 
 def coupled_oscillators():

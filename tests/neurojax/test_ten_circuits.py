@@ -2,6 +2,7 @@
 
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ def crossings(t, v, level):
 @pytest.mark.skipif(shutil.which("ngspice") is None, reason="no ngspice")
 @pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_waveforms_and_spikes(name):
-    """All node voltages and source currents below 1 % of their peak, spikes below 0.5 % of the period."""
+    """All node voltages and source currents below 1 % of their peak, spikes below 0.5 % of the period (of the delay of
+    a single one), the frequency too.
+    """
     case, seen = CASES[name](), {}
     env, ts = Environment(temperature=jnp.asarray(case.kelvin)), np.linspace(0, case.duration, 20001)
     options = dict(rtol=1e-8, atol=1e-10, gradient="forward", max_steps=2**18, progress=False)
@@ -40,8 +43,13 @@ def test_waveforms_and_spikes(name):
         ours = crossings(ts, np.asarray(record.v[case.node]), case.level)
         others = crossings(theirs["t"], theirs[case.node], case.level)
         assert len(ours) == len(others) >= 1
-        period = np.diff(ours).mean() if len(ours) > 1 else case.duration
+        period = np.diff(ours).mean() if len(ours) > 1 else ours[0]
         assert np.abs(ours - others).max() < 5e-3 * period
+        assert len(ours) == 1 or np.diff(others).mean() == pytest.approx(period, rel=5e-3)
+    if case.moves is not None:
+        x = np.asarray(jax.tree.leaves(record.x[case.moves])[0])
+        there, back = x[len(x) // 2] - x[0], x[-1] - x[len(x) // 2]
+        assert there * back < 0 and min(abs(there), abs(back)) > 1e-3, (there, back)
 
 
 @pytest.mark.skipif(shutil.which("ngspice") is None, reason="no ngspice")
