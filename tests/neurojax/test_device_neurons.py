@@ -1,4 +1,4 @@
-"""Neurons of silver and oxide filaments against quadratures, closed forms and SciPy; random draws of all circuits."""
+"""Neurons of silver and oxide filaments against quadratures, closed forms and SciPy."""
 
 import functools
 from typing import Any
@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import rarely
 from neuron_cases import crossings
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
@@ -19,7 +18,6 @@ from physics.device import Environment
 
 OPTIONS: Any = dict(gradient="forward", progress=False)
 ENV = Environment()
-BASE = Environment(temperature=jnp.asarray(314.4))
 
 
 # The diffusive memristor.
@@ -192,48 +190,3 @@ def test_compliance_sets_how_long_a_filament_lives(filaments):
     counts = [crossings(ts, a, 0.5).size for a in v]
     assert counts[:4] == sorted(counts[:4]) and counts[3] > 30 and counts[5] == 1
     assert nm[3][ts > 1e-3].min() < 0.011 and nm[5][-1] > 0.5 * nm[5].max()
-
-
-# All of them.
-
-
-def drawn(circuit, n, seed=0):
-    """All parameters at once, log-uniform within 30 % and within their bounds."""
-    rng, values = np.random.default_rng(seed), {}
-    for name, p in circuit.parameters().items():
-        part = np.exp(rng.uniform(np.log(0.7), np.log(1.3), n))
-        values[name] = np.clip(float(p.value) * part, *p.bounds)
-    return circuit.replace(values)
-
-
-DRAWS = {
-    "mott": (neurons.mott_neuristor, 6e-6, "out", 0.5, {}, ENV),
-    "diffusive": (neurons.diffusive_neuron, 5e-4, "out", 1e-3, {}, ENV),
-    "ovonic": (neurons.ovonic_neuron, 5e-7, "out", 1.29, {"out": 0.0}, ENV),
-    "filament": (neurons.filament_neuron, 5e-4, "mem", 0.5, {"mem": 0.0}, ENV),
-    "vanadium": (neurons.vanadium_oscillator, 1e-7, "out", 0.2, {"out": 0.0, "read": 0.0}, BASE),
-}
-
-
-def spikes_of_draws(name, n, rtol):
-    """Whether each member got to the end, and its crossings."""
-    make, duration, node, level, v0, env = DRAWS[name]
-    ts = np.linspace(0.0, duration, 2001)
-    circuit = drawn(make(), n)
-    # A spike of the neuristor takes 400 steps, and some thousands at 1e-9.
-    how = OPTIONS | dict(rtol=rtol, atol=1e-2 * rtol, throw=False, max_steps=2**20)
-    record = circuit.transient(duration, ts=ts, v0=v0, env=env, **how)
-    return np.asarray(record.ok), [crossings(ts, v, level) for v in np.asarray(record.v[node])]
-
-
-@rarely
-@pytest.mark.parametrize("name", DRAWS)
-def test_random_circuits(name):
-    """Every member gets to the end, and has the spikes of a tight run."""
-    ok, found = spikes_of_draws(name, 10, 1e-6)
-    sure, exact = spikes_of_draws(name, 10, 1e-9)
-    assert ok.all() and sure.all()
-    assert [a.size for a in found] == [a.size for a in exact]
-    assert any(a.size for a in found)
-    for k in range(10):
-        assert found[k].size == 0 or found[k][0] == pytest.approx(exact[k][0], rel=0.01)
