@@ -20,6 +20,8 @@ from jax.core import Tracer
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from neurojax._garbage import uncollected
+
 CHUNK = 512
 """Lanes whose numbers stay in the cache of one core."""
 LEAST = 64
@@ -66,7 +68,9 @@ def in_chunks(run: partial, members: Any, size: int, chunk: int, tell: Callable[
     rest = iter(starts)
     if key not in _compiled:
         # Alone, or every thread would compile it.
-        parts.append(jax.block_until_ready(run(_rows(members, next(rest), chunk, size))))
+        with uncollected():
+            first = run(_rows(members, next(rest), chunk, size))
+        parts.append(jax.block_until_ready(first))
         _compiled.add(key)
     once = lambda k: jax.block_until_ready(run(_rows(members, k, chunk, size)))  # noqa: E731
     waiting = [_threads(cores(), "chunks").submit(once, k) for k in rest]

@@ -22,6 +22,7 @@ from jaxtyping import Array
 from neurojax import _adjoint, _chunks, _diffrax, _lanes, langevin, stiff
 from neurojax._charts import Charts
 from neurojax._failure import checked
+from neurojax._garbage import uncollected
 from neurojax.errors import SimulationError
 from neurojax.instrument import Instrument
 from neurojax.members import Members, member_axes, start_states
@@ -95,7 +96,8 @@ def simulate(
             record = Record(times, *_populate(members, shared, size, max_steps, gradient, chunk, tell))
         else:
             options = (key, solver, steps, max_steps, gradient)
-            record = _run_members(device, env, instrument, size, *shared[:3], x0, shared[3], *options)
+            with uncollected():
+                record = _run_members(device, env, instrument, size, *shared[:3], x0, shared[3], *options)
         return checked(record, type(device).__name__) if throw else record
 
 
@@ -110,7 +112,8 @@ def _populate(members: Any, shared: Any, size: int | None, max_steps: int, gradi
     if size is not None and _chunks.worthwhile(size, (members, shared), chunk):
         run = partial(_run, shared=shared, size=chunk, max_steps=max_steps, gradient=gradient)
         return _chunks.in_chunks(run, members, size, chunk, tell)
-    return _run(members, shared, size, max_steps, gradient)
+    with uncollected():
+        return _run(members, shared, size, max_steps, gradient)
 
 
 def solve(members: Members, axes: Any, drive: stiff.Drive, x0: Any, tolerances, max_steps: int, gradient: str):

@@ -1,6 +1,6 @@
 """Random draws of the circuits of neurons: each ends or says that it does not, and none is silently wrong.
 
-NEUROJAX_CIRCUIT_DRAWS=500 pytest -m slow tests/neurojax/test_circuit_draws.py for more than ten of each.
+NEUROJAX_CIRCUIT_DRAWS=500 pytest -m slow tests/neurojax/test_circuit_draws.py for more of each.
 """
 
 import os
@@ -16,7 +16,7 @@ from neurojax import neurons
 from neurojax.circuit_record import NO_OPERATING_POINT
 from physics.device import Environment
 
-MANY, SURE = int(os.environ.get("NEUROJAX_CIRCUIT_DRAWS", "10")), 10
+MANY, SURE = int(os.environ.get("NEUROJAX_CIRCUIT_DRAWS", "100")), 20
 OPTIONS: Any = dict(gradient="forward", progress=False, throw=False, max_steps=2**20)
 ENV, BASE = Environment(), Environment(temperature=jnp.asarray(314.4))
 
