@@ -37,12 +37,16 @@ def test_all_or_none_with_gain():
 
 
 def test_bifurcation_to_continuous_spiking():
-    """A higher supply spikes without input, evenly and without an end, and the more often the higher it is."""
-    quiet, lively, livelier = (answers([0.0], v_dc=v)[0] for v in (1.45, 1.72, 1.8))
-    assert spikes(quiet) == 0 and 5 <= spikes(lively) < spikes(livelier)
-    for v in (lively, livelier):
-        apart = np.diff(np.flatnonzero((v[:-1] < 0.5) & (v[1:] >= 0.5)))
-        assert apart[1:].max() - apart[1:].min() <= 2 and len(v) - np.flatnonzero(v >= 0.5)[-1] < 1.2 * apart[-1]
+    """Without input: nothing at 1.45 V, one burst of nine at 1.74 V, from 1.76 V on burst after burst without an end,
+    and the more often the higher the supply."""
+    quiet, once, always, oftener = (answers([0.0], v_dc=v)[0] for v in (1.45, 1.74, 1.76, 1.8))
+    at = [SAMPLES[np.flatnonzero((v[:-1] < 0.5) & (v[1:] >= 0.5))] for v in (quiet, once, always, oftener)]
+    assert at[0].size == 0 and at[1].size == 9 and at[1].max() < 1e-5
+    pauses = [np.diff(a)[np.diff(a) > 3e-6] for a in at[2:]]
+    assert at[2].max() > 45e-6 and at[3].max() > 55e-6 and len(pauses[0]) >= 2 < len(pauses[1])
+    for p in pauses:
+        assert np.ptp(p[1:]) < 0.05 * p[1:].mean()
+    assert pauses[1][-1] < 0.7 * pauses[0][-1]
 
 
 @pytest.mark.slow
