@@ -2,7 +2,7 @@
 
 XLA fuses the loops over lanes. A value that several of them read is computed anew in each, unless its last operation
 is dear; in the derivatives of a device, long chains of products that all share, that made most of all work. `kept`
-walks the jaxpr of a function once and keeps such values by `_small.held`; the numbers stay the same.
+walks the jaxpr of a function once and keeps such values by `_held.held`; the numbers stay the same.
 """
 
 from collections import Counter
@@ -94,7 +94,7 @@ def _walk(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], short: int) ->
 
 
 def _ends_dear(eqn: Any) -> bool:
-    """Whether it is a function with a derivative of its own whose last operation is dear, such as `held`."""
+    """Whether it is a function with a derivative of its own whose last operation is dear, such as a division."""
     inner = eqn.params.get("call_jaxpr")
     last = None if inner is None else inner.jaxpr.eqns[-1]
     return last is not None and last.primitive.name not in CHEAP and last.primitive.name not in FREE
