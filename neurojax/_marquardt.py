@@ -47,9 +47,11 @@ def least_squares(
         move = jnp.clip(-jnp.linalg.solve(hessian + mu * jnp.diag(d), gradient), -STRIDE, STRIDE)
         there = normal(theta + move)
         better = there[0] < cost
+        gain = (cost - there[0]) / jnp.maximum(-move @ (gradient + 0.5 * hessian @ move), 1e-30)
         settled = (better & (cost - there[0] <= enough * cost)) | (mu > 1e9) | (there[0] <= least)
         pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
-        mu = jnp.where(better, jnp.maximum(mu / 5, 1e-9), mu * 4)
+        trust = jnp.maximum(0.2, 1 - (2 * jnp.clip(gain, 0, 1) - 1) ** 3)
+        mu = jnp.where(better, jnp.maximum(mu * trust, 1e-9), mu * 4)
         return pick(theta + move, theta), jax.tree.map(pick, there, here), mu, k + 1, settled
 
     here = normal(theta)

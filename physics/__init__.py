@@ -65,6 +65,9 @@ from physics.quantity import quantity as quantity
 from physics.quantity import state_variable as state_variable
 from physics.quantity import with_values as with_values
 from physics.receptors import Ampa as Ampa
+from physics.receptors import BrunelWangAmpa as BrunelWangAmpa
+from physics.receptors import BrunelWangGabaA as BrunelWangGabaA
+from physics.receptors import BrunelWangNmda as BrunelWangNmda
 from physics.receptors import GabaA as GabaA
 from physics.receptors import Nmda as Nmda
 from physics.retention import Relaxation as Relaxation

@@ -8,6 +8,7 @@ bijections of the fit, the catalogue `neurojax devices --json`, the test of the 
 
 import dataclasses
 import difflib
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -145,10 +146,7 @@ def _declaration(module: Any, path: tuple[Any, ...]) -> Quantity | None:
     found, node = None, module
     for key in path:
         if isinstance(key, jtu.GetAttrKey):
-            if dataclasses.is_dataclass(node):
-                fields = {field.name: field for field in dataclasses.fields(node)}
-                if key.name in fields:
-                    found = fields[key.name].metadata.get("quantity", found)
+            found = _declared(type(node)).get(key.name, found)
             node = getattr(node, key.name)
         elif isinstance(key, jtu.SequenceKey):
             node = node[key.idx]
@@ -157,6 +155,13 @@ def _declaration(module: Any, path: tuple[Any, ...]) -> Quantity | None:
         else:
             break
     return found
+
+
+@functools.cache
+def _declared(kind: type) -> dict[str, Quantity]:
+    """Of the fields of a class those that declare a quantity."""
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return {f.name: f.metadata["quantity"] for f in fields if "quantity" in f.metadata}
 
 
 def _name(path: tuple[Any, ...]) -> str:

@@ -14,9 +14,16 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+LEVEL = "--xla_backend_optimization_level"
 _cache = os.environ.get("NEUROJAX_TEST_CACHE", str(Path(tempfile.gettempdir()) / "neurojax-test-cache"))
 jax.config.update("jax_compilation_cache_dir", _cache)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def pytest_configure(config):
+    """The quick tests compile without LLVM's optimisations, a third of their time; what is slow runs with them."""
+    if config.option.markexpr == "not slow" and LEVEL not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {LEVEL}=0".strip()
 
 
 def pytest_sessionstart():
