@@ -39,7 +39,9 @@ def devices(*, elements: bool = False) -> dict[str, Any]:
 
 
 def _complete(cls: Any) -> bool:
-    """Whether it can be made without arguments."""
+    """Whether it can be made without arguments: nothing is abstract, no attribute either, and all have defaults."""
+    if getattr(cls, "__abstractvars__", ()):
+        return False
     unset = dataclasses.MISSING
     return not any(f.default is unset and f.default_factory is unset for f in dataclasses.fields(cls))
 

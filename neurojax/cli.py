@@ -78,26 +78,31 @@ app = typer.Typer(
 
 
 @app.command()
-def devices(as_json: Annotated[bool, typer.Option("--json", help="the whole catalogue for scripts")] = False) -> None:
-    """List the devices with their states and parameters.
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="the whole catalogue for scripts")] = False,
+    elements: Annotated[bool, typer.Option("--elements", help="with --json: elements and membranes, too")] = False,
+) -> None:
+    """List the devices with their states, parameters and presets; what circuits and membranes have; pulsed models.
 
     Example: `neurojax devices --json`
     """
     with polite():
         from neurojax.catalogue import describe, presets
         from neurojax.catalogue import devices as known
+        from physics.pulsed_presets import PRESETS
 
-        entries = [describe(cls) for cls in known().values()]
+        entries = [describe(cls) for cls in known(elements=elements or not as_json).values()]
         if as_json:
             print(json.dumps(entries, indent=2))
             return
-        for e in entries:
-            out.print(
-                f"[bold]{e['name']}[/] ({', '.join(e['terminals'])}), {e['family']}; states {', '.join(e['states'])}"
-            )
+        for e in sorted(entries, key=lambda e: e["name"] not in known()):
+            states = ", ".join(e["states"]) or "none"
+            out.print(f"[bold]{e['name']}[/] ({', '.join(e['terminals'])}), {e['family']}; states {states}")
             out.print(f"  {e['summary']}\n  parameters: {', '.join(e['parameters'])}", highlight=False)
-            if sets := presets(known()[e["name"]]):
+            if sets := presets(known(elements=True)[e["name"]]):
                 out.print(f"  presets: {', '.join(e['name'] + '.' + n for n in sets)}", highlight=False)
+        out.print("[bold]Pulsed models without a mechanism[/], by name in physics.pulsed_presets.PRESETS")
+        out.print(f"  {', '.join(PRESETS)}", highlight=False)
 
 
 def _waveform(text: str, device: Any) -> Any:

@@ -23,7 +23,17 @@ def test_devices_json():
     assert set(vteam) >= {"name", "family", "terminals", "states", "doi", "parameters"}
     assert vteam["parameters"]["r_on"]["default"] == 50.0
     assert set(vteam["parameters"]["r_on"]) >= {"default", "unit", "bounds", "scale", "doc", "source"}
-    assert call("devices").exit_code == 0
+    assert "Resistor" not in entries
+    with_elements = {e["name"]: e for e in json.loads(call("devices", "--json", "--elements").stdout)}
+    assert set(entries) < set(with_elements) and {"Resistor", "BrunelWangNmda", "Mosfet"} <= set(with_elements)
+
+
+def test_devices_are_listed_with_elements_and_presets():
+    done = call("devices")
+    assert done.exit_code == 0
+    for name in ("Vteam", "Resistor (top, bottom), element; states none", "BrunelWangNmda", "EcRamMO"):
+        assert name in done.stdout
+    assert "Abstract" not in done.stdout
 
 
 @pytest.mark.slow
