@@ -34,7 +34,8 @@ class AndThreshold(AbstractDevice):
 
     V. Ostrovskii et al. (2025); device: Q. Hua et al., Adv. Sci. 6, 1900024 (2019), 10.1002/advs.201900024.
     Deviations: the leakage +-i_lk and the two R_on are exchanged over v_s. As printed, setting takes 246 ns where the
-    paper states less than 210 ns, so equation 3 may have been read wrongly.
+    paper states less than 210 ns, and a decade of current 0.59 mV (0.57 for V < 0) where it has 0.66 (0.65), so
+    equation 3 may have been read wrongly.
     """
 
     class State(eqx.Module):
