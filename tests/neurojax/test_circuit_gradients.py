@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import RARELY
 
 import neurojax as nj
 import physics
@@ -67,7 +68,7 @@ def compare(measured, n, least):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["oscillator", *(pytest.param(n, marks=RARELY) for n in ("filament", "vanadium"))])
 def test_spikes_in_every_parameter(name):
     """The first spike, and one over the time between the two that follow."""
     case = CASES[name]()
