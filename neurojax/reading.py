@@ -35,7 +35,7 @@ def read_noise(
     """The record with noise on its current.
 
     Args:
-        record: of one device of two terminals, or of a population (every member has noise of its own).
+        record: of one device, or of a population: every member, and every port of it, has noise of its own.
         noise: what there is of each kind. key: a `jax.random.key`.
         bandwidth: of one reading (Hz), for the white part. env: temperature (300 K).
 
@@ -43,20 +43,25 @@ def read_noise(
         Record whose `i` is noisy; voltage, states and energy are as before.
 
     Raises:
-        SimulationError: three terminals, or a bandwidth that is not positive.
+        SimulationError: a bandwidth that is not positive.
     """
-    if record.i.ndim > 1 + record.ok.ndim:
-        raise SimulationError("read_noise takes a record of two terminals; choose the current of one port first.")
     if not bandwidth > 0:
         raise SimulationError(f"bandwidth = {bandwidth} Hz must be positive: that of one reading.")
     env = Environment() if env is None else env
-    if not record.ok.ndim:
-        i = noisy(record.t, record.i, record.v, noise, key, bandwidth, env)
+    each: Any = lambda i, v, k: noisy(record.t, i, v, noise, k, bandwidth, env)  # noqa: E731
+    if record.i.ndim > 1 + record.ok.ndim:
+        port = jax.vmap(each, in_axes=(1, 1, 0), out_axes=1)
+        each = lambda i, v, k: port(i, v, _keys(k, i.shape[1]))  # noqa: E731
+    if record.ok.ndim:
+        i = jax.vmap(each)(record.i, record.v, _keys(key, record.ok.size))
     else:
-        keys = jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(record.ok.size, dtype=jnp.uint32))
-        each = lambda i, v, k: noisy(record.t, i, v, noise, k, bandwidth, env)  # noqa: E731
-        i = jax.vmap(each)(record.i, record.v, keys)
+        i = each(record.i, record.v, key)
     return eqx.tree_at(lambda r: r.i, record, i)
+
+
+def _keys(key: Array, n: int) -> Array:
+    """The first of them do not depend on how many there are."""
+    return jax.vmap(lambda k: jax.random.fold_in(key, k))(jnp.arange(n, dtype=jnp.uint32))
 
 
 def noisy(t: Real, i: Real, v: Real, noise: ReadNoise, key: Array, bandwidth: Any, env: Environment) -> Real:

@@ -119,6 +119,25 @@ def test_readings_of_a_record():
         nj.read_noise(record, quiet, key=jax.random.key(0), bandwidth=0.0)
 
 
+@pytest.mark.parametrize("members", [0, 3])
+def test_every_port_of_a_transistor_is_noisy_by_itself(members):
+    """The gate carries nothing and has no noise; the drain has its own, and that of each member."""
+    device = physics.Mosfet()
+    if members:
+        device = device.replace(v_t=jnp.asarray([0.5, 0.6, 0.7]))
+    ts = np.linspace(0, 1, 2001)
+    record = nj.simulate(device, nj.constant(jnp.asarray([1.0, 0.5]), 1.0), ts=ts, progress=False)
+    noisy = nj.read_noise(record, ReadNoise(flicker=0.0, rtn=0.0), key=jax.random.key(0), bandwidth=1e3)
+    assert noisy.i.shape == record.i.shape == (*(members,) * bool(members), 2001, 2)
+    off = np.asarray(noisy.i - record.i).reshape(-1, 2001, 2)
+    i, v = (np.asarray(a).reshape(-1, 2001, 2) for a in (record.i, record.v))
+    assert np.all(off[:, :, 0] == 0)
+    expected = np.sqrt(np.asarray(shot_psd(jnp.asarray(i[:, 0, 1]), jnp.asarray(v[:, 0, 1]), T)) * 1e3)
+    np.testing.assert_allclose(off[:, :, 1].std(axis=1), expected, rtol=3 / np.sqrt(4000))
+    if members:
+        assert abs(np.corrcoef(off[0, :, 1], off[1, :, 1])[0, 1]) < 3 / np.sqrt(2001)
+
+
 def test_pathwise_gradients():
     record = nj.simulate(physics.Resistor(), nj.constant(0.2, 1.0), ts=np.linspace(0, 1, 51))
 
