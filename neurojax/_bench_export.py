@@ -25,7 +25,7 @@ from neurojax.bench import waveforms
 from neurojax.catalogue import device_named, devices
 from neurojax.simulate import simulate
 from neurojax.waveform import Waveform
-from physics.device import AbstractDevice, AbstractReactive, Environment
+from physics.device import AbstractDevice, Environment, stores_charge
 from physics.quantity import with_values
 
 SAMPLES = 40_000
@@ -221,7 +221,7 @@ def _by_jax(of: Equations) -> Callable[[Mapping[str, float]], list[float]]:
         state = ravel_pytree(device.init(env))[1](x)
         v = v.reshape(device.port_shape)
         found = [*jax.tree.leaves(device.rate(state, v, env)), device.current(state, v, env)]
-        found += [device.charge(state, v, env)] if isinstance(device, AbstractReactive) else []
+        found += [device.charge(state, v, env)] if stores_charge(device) else []
         return jnp.concatenate([jnp.ravel(a) for a in found])
 
     def numbers(known: Mapping[str, float]) -> list[float]:

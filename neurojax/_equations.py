@@ -22,7 +22,7 @@ from neurojax._expression import Graph, Node, evaluate, ordered
 from neurojax._jaxpr import Root, UnsupportedError
 from neurojax._source import Program, trace
 from neurojax.errors import DataError
-from physics.device import AbstractDevice, AbstractReactive, Environment
+from physics.device import AbstractDevice, Environment, stores_charge
 from physics.quantity import Parameter, Quantity, declarations, parameters, with_values
 
 THREAD = 1e-3
@@ -161,7 +161,7 @@ def _traced(own: AbstractDevice, around: Environment, kept: list[str], state: An
         found = {"current": device.current(x, v, env)}
         found["rate"] = ravel_pytree(device.rate(x, v, env))[0] if flat.size else flat
         found["init"] = ravel_pytree(device.init(env))[0] if flat.size else flat
-        return found | ({"charge": device.charge(x, v, env)} if isinstance(device, AbstractReactive) else {})
+        return found | ({"charge": device.charge(x, v, env)} if stores_charge(device) else {})
 
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(kept, ())
     return trace(everything, shapes | {"state": flat.shape, "volt": own.port_shape}, inner=True)

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from neurojax._network import Group, Network, Storage
 from neurojax._topology import Topology
 from neurojax.errors import CircuitError
-from physics.device import AbstractDevice, AbstractReactive, Environment
+from physics.device import AbstractDevice, Environment, stores_charge
 from physics.elements import Capacitor
 
 LEAST = 1e-30
@@ -25,7 +25,7 @@ def charged_ports(device: AbstractDevice) -> tuple[int, ...]:
     Raises:
         CircuitError: its parameters are traced, so that nothing can be asked.
     """
-    if not isinstance(device, AbstractReactive):
+    if not stores_charge(device):
         return ()
     if isinstance(device, Capacitor):
         return (0,)

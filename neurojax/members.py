@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from neurojax.instrument import Instrument
-from physics.device import AbstractDevice, AbstractReactive, Environment
+from physics.device import AbstractDevice, Environment, stores_charge
 
 
 class Members(eqx.Module):
@@ -46,7 +46,7 @@ class Members(eqx.Module):
         inner = self.voltage(x, v)
         i = self.device.current(x, inner, self.env)
         device = self.device
-        if isinstance(device, AbstractReactive):
+        if stores_charge(device):
             moved = device.rate(x, inner, self.env)
             i = i + jax.jvp(lambda y, u: device.charge(y, u, self.env), (x, inner), (moved, slope))[1]
         return (i if self.instrument is None else self.instrument.measured(i)), jnp.sum(v * i)

@@ -15,7 +15,7 @@ To add a device: subclass `AbstractDevice`, in your own notebook if you like, an
 
 import abc
 from collections.abc import Container
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeGuard, TypeVar
 
 import equinox as eqx
 import jax
@@ -175,9 +175,19 @@ def _check_order(device: Any, names: Container[str] | None = None) -> None:
 class AbstractReactive(AbstractDevice):
     """Stores charge: the total current is `current` + d/dt `charge`."""
 
+    @property
+    def charged(self) -> bool:
+        """Whether there is any: what wraps another device has it only where that one does, see `stores_charge`."""
+        return True
+
     @abc.abstractmethod
     def charge(self, x: X, v: Volts, env: Environment) -> Float[Array, "*ports"]:
         """Charge on each port terminal (C)."""
+
+
+def stores_charge(device: AbstractDevice) -> TypeGuard[AbstractReactive]:
+    """Whether a device has a charge that is to be added to its current."""
+    return isinstance(device, AbstractReactive) and device.charged
 
 
 class AbstractStateless(AbstractDevice):

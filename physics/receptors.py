@@ -21,6 +21,7 @@ _JAHR = "10.1523/JNEUROSCI.10-09-03178.1990, as in modeldb.science/150239"
 _battery = partial(quantity, unit="V", bounds=(-0.12, 0.2), doc="E, where the current reverses")
 _binding = partial(quantity, unit="m3/(mol s)", bounds=(1.0, 1e5), scale="log", doc="alpha, binding", source=_DEMO)
 _unbinding = partial(quantity, unit="1/s", bounds=(0.1, 1e4), scale="log", doc="beta, unbinding", source=_DEMO)
+_all_open = partial(quantity, 1e-9, "S", (1e-13, 1e-3), scale="log", doc="g_bar, all of them open", source="chosen")
 _time = partial(quantity, unit="s", bounds=(1e-4, 10.0), scale="log", source=BRUNEL)
 _spike = partial(
     quantity, 1e3, "1/(V s)", (1.0, 1e6), scale="log", doc="k, spikes a volt-second", source="definition", free=False
@@ -38,7 +39,7 @@ class AbstractReceptor(AbstractDevice):
     stores_energy: ClassVar[bool] = True
     sweep: ClassVar[Sweep] = Sweep((1.0, 0.05), (0.0, -0.1), 0.05)
     e_rev: eqx.AbstractVar[Param]
-    g_bar: Param = quantity(1e-9, "S", (1e-13, 1e-3), scale="log", doc="g_bar, all receptors open", source="chosen")
+    g_bar: eqx.AbstractVar[Param]
 
     @abc.abstractmethod
     def opened(self, x: Any) -> Real:
@@ -64,6 +65,7 @@ class AbstractBinding(AbstractReceptor):
     doi: ClassVar[str] = DESTEXHE
     alpha: eqx.AbstractVar[Param]
     beta: eqx.AbstractVar[Param]
+    g_bar: Param = _all_open()
     per_volt: Param = quantity(1.0, "mol/(m3 V)", (0.1, 10.0), doc="[T] of 1 V", source="definition, 1 mM", free=False)
 
     def init(self, env: Environment) -> State:
@@ -138,6 +140,7 @@ class BrunelWangNmda(AbstractReceptor):
     tau_rise: Param = _time(2e-3, doc="tau of the rise")
     tau_decay: Param = _time(0.1, doc="tau of the decay")
     alpha: Param = quantity(500.0, "1/s", (1.0, 1e5), scale="log", doc="opening, of x = 1", source=BRUNEL)
+    g_bar: Param = _all_open()
     per_volt: Param = _spike()
     mg: Param = quantity(1.0, "mol/m3", (1e-3, 10.0), scale="log", doc="magnesium outside", source=BRUNEL)
     mg_half: Param = quantity(3.57, "mol/m3", (1.0, 10.0), doc="half a block at 0 V", source=_JAHR, free=False)
@@ -167,6 +170,7 @@ class AbstractDecaying(AbstractReceptor):
 
     doi: ClassVar[str] = BRUNEL
     tau: eqx.AbstractVar[Param]
+    g_bar: Param = _all_open()
     per_volt: Param = _spike()
 
     def init(self, env: Environment) -> State:

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from physics.device import AbstractDevice, AbstractReactive, AbstractStateless, Amps, Environment, Sweep, Volts
+from physics.device import AbstractDevice, AbstractStateless, Amps, Environment, Sweep, Volts, stores_charge
 from physics.implicit import solve_increasing
 from physics.quantity import Param, quantity
 
@@ -40,7 +40,7 @@ class Stack(AbstractDevice):
             name = type(part).__name__
             if part.port_shape:
                 raise ValueError(f"Stack: {name} has terminals {part.terminals}, not two. See `gated`.")
-            if isinstance(part, AbstractReactive):
+            if stores_charge(part):
                 raise ValueError(
                     f"Stack: {name} stores charge, which the node between cannot. Build a circuit instead."
                 )

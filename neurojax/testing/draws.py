@@ -8,7 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from physics.device import AbstractDevice, AbstractLangevin, AbstractReactive, Environment
+from physics.device import AbstractDevice, AbstractLangevin, Environment, stores_charge
 from physics.quantity import Parameter, parameters, with_values
 
 KELVIN = (200.0, 500.0)
@@ -61,7 +61,7 @@ def parts(device: AbstractDevice, draw: Draw) -> dict[str, Array]:
     env = Environment(temperature=draw.kelvin)
     found: dict[str, Any] = {f"rate of {n}": p.value for n, p in parameters(member.rate(x, draw.v, env)).items()}
     found |= _by_port(device, "current", member.current(x, draw.v, env))
-    if isinstance(member, AbstractReactive):
+    if stores_charge(member):
         found |= _by_port(device, "charge", member.charge(x, draw.v, env))
     if isinstance(member, AbstractLangevin):
         found |= {f"drift of {n}": p.value for n, p in parameters(member.drift(x, draw.v, env)).items()}
