@@ -256,12 +256,14 @@ def test_adex_firing_patterns():
 
 
 def test_wang_buzsaki_frequencies():
-    """32.2, 59.7 and 101.8 Hz of the catalogue, and spike times beside the steps."""
+    """32.2, 59.7 and 101.8 Hz of the catalogue, to their digits, and spike times beside the steps."""
     spikes = np.asarray(nn.run(nn.WangBuzsaki(), held([0.5e-2, 1e-2, 2e-2], 50_000), 2e-5).spikes)
     rates = [1 / (np.mean(np.diff(np.flatnonzero(spikes[25_000:, i]))) * 2e-5) for i in range(3)]
-    np.testing.assert_allclose(rates, [32.2, 59.7, 101.8], atol=0.06)
-    times = np.asarray(nn.spike_times(nn.WangBuzsaki(), 2e-2, 8, duration=0.1, step=1e-5))
-    assert abs(1 / np.diff(times)[-1] - 101.8) < 0.06
+    np.testing.assert_allclose(rates, [32.2, 59.7, 101.8], atol=0.05)
+    for current, hertz, steady in ((0.5e-2, 32.2, 32.21715), (1e-2, 59.7, 59.70149), (2e-2, 101.8, 101.78571)):
+        times = np.asarray(nn.spike_times(nn.WangBuzsaki(), current, 8, duration=0.3, step=1e-5))
+        found = 1 / np.diff(times)[-1]
+        assert abs(found - hertz) < 0.05 and found == pytest.approx(steady, abs=1e-3), current
     np.testing.assert_allclose(np.flatnonzero(spikes[:, 2])[:8] * 2e-5, times, atol=3e-5)
 
 

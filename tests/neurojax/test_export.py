@@ -111,7 +111,7 @@ def test_parameters_of_the_subcircuit():
 @pytest.mark.parametrize("name", others_slow(nj.devices()))
 def test_residuals_of_compiled_verilog(name):
     pytest.importorskip("openvaf_py", reason="openvaf-py is not installed")
-    assert in_verilog(nj.device_named(name), points=30) < 1e-12
+    assert in_verilog(nj.device_named(name), points=100) < 1e-12
 
 
 def test_a_wrong_module_is_found(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from established import rarely
 
-from neurojax import _adjoint, _blocks, _lanes, stiff
+from neurojax import _adjoint, _blocks, _lanes, _rodas, stiff
 from neurojax._rodas import interpolate, rodas4, slopes
 
 RTOL, ATOL = jnp.asarray(1e-8), jnp.asarray(1e-10)
@@ -26,6 +26,27 @@ def run(rate, members, axes, drive, y0, *, max_steps=2**14, rtol=RTOL, atol=ATOL
 def relaxation(speed, y, v):
     """dy/dt = speed (v - y): closed form under ramps and jumps."""
     return speed * (v[None] - y)
+
+
+def test_coefficients_meet_the_conditions_of_their_order():
+    """All eight conditions of order 4, and those of order 3 of the dense output, to rounding: a wrong digit anywhere in
+    the table would let time run faster or slower by as much, however small the steps."""
+    inverse = np.linalg.inv(np.eye(6) / _rodas.GAMMA - _rodas.C)
+    alpha, b = _rodas.A @ inverse, _rodas.LAST @ inverse
+    beta, at = alpha + inverse, _rodas.ALPHA
+    slow = beta.sum(axis=1)
+    found = [
+        b.sum(), b @ slow, b @ at**2, b @ beta @ slow,
+        b @ at**3, b @ (at * (alpha @ slow)), b @ beta @ at**2, b @ beta @ beta @ slow,
+    ]  # fmt: skip
+    np.testing.assert_allclose(found, 1 / np.asarray([1, 2, 3, 6, 4, 8, 12, 24]), atol=1e-14)
+    np.testing.assert_allclose(alpha.sum(axis=1), at, atol=1e-14)
+    np.testing.assert_allclose(inverse.sum(axis=1), _rodas.GAMMAS, atol=1e-14)
+    np.testing.assert_allclose(beta[5], b, atol=1e-14)
+    bend, twist = _rodas.DENSE @ inverse
+    by = np.stack([np.ones(6), slow, at**2, beta @ slow], axis=1)
+    np.testing.assert_allclose(bend @ by, [0.0, -1 / 2, -1 / 3, -1 / 6], atol=1e-14)
+    np.testing.assert_allclose(twist @ by, [0.0, 0.0, -1 / 3, -1 / 6], atol=1e-14)
 
 
 @pytest.mark.parametrize("unroll", [False, True])

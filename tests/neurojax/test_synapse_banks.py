@@ -19,6 +19,45 @@ def _events(n_up, n_down):
     return np.asarray([True] * n_up + [False] * n_down)
 
 
+QUICK = dict(r_on=1e4, r_off=1e6, v_on=-0.5, v_off=0.5, a_on=1.0, a_off=1.0, k_on=-0.02, k_off=1.0, w_init=0.99)
+"""A `Vteam` that needs a dozen pulses for SET and one for RESET, as a phase-change cell does, and compiles in a second.
+"""
+
+
+def test_pair_goes_both_ways_and_a_refresh_keeps_the_difference():
+    """Potentiation is a SET pulse on G+, depression the same on G-; once a cell is past `g_top` both are RESET, and w
+    is restored: not below what it was without the refresh, and by the fewest pulses that reach it."""
+    cell = physics.Vteam().replace(**QUICK)
+    pairs = [
+        synapses.differential_pair(cell, v_set=-1.0, v_reset=1.5, g_top=top, refresh_pulses=8) for top in (4.5e-6, 1.0)
+    ]
+    w, free = (np.asarray(pair.programme(_events(4, 7)).weight) for pair in pairs)
+    up, down = free[:5], free[4] - free[4:]
+    assert np.all(np.diff(up) > 0) and np.all(np.diff(down) > 0)
+    # As much down as up, pulse by pulse: the cell that is not asked keeps what it has.
+    assert down[:5] == pytest.approx(up, rel=1e-9, abs=1e-14) and abs(free[8]) < 1e-14
+    assert w[:10] == pytest.approx(free[:10], rel=1e-12, abs=1e-18)
+    # G- is past `g_top` at the tenth event, when w lies between the fifth and the sixth value of a fresh cell.
+    assert down[5] < -free[10] < -w[10] < down[6] and w[10] == pytest.approx(-down[6], rel=0.06)
+    assert w[11] < 2 * w[10]
+
+
+def test_one_memory_an_event_by_the_counter():
+    """Of three alike, each postsynaptic spike writes one, in turn from the counter on: the weight moves as that one
+    alone does, the fourth potentiation is the second of its memory, and a depression takes all that one memory has."""
+    cell = physics.Vteam().replace(**QUICK)
+    ways = dict(v_set=-1.0, v_reset=1.5)
+    alone = np.diff(np.asarray(synapses.multi_memristive(1, cell, **ways).programme(_events(2, 1)).weight))
+    bank = synapses.multi_memristive(3, cell, counter=2, **ways)
+    pre = np.asarray([0.0, 0.1, 0.2, 0.3])
+    record = bank.respond(pre, np.append(pre + 1e-3, 0.4))
+    steps = np.diff(np.asarray(record.weight))
+    assert float(record.weight[0]) == pytest.approx(3 * float(bank.conductances(bank.start())[0]), rel=1e-12)
+    assert steps[:4] == pytest.approx(alone[[0, 0, 0, 1]], rel=1e-6)
+    # The fifth event finds the memory after that, which has had one SET only.
+    assert steps[4] < 0 and -steps[4] == pytest.approx(-alone[2] - alone[1], rel=1e-6)
+
+
 @rarely
 def test_two_phase_change_cells():
     """Both directions by SET alone, evenly; a cell that is full is refreshed, so that neither leaves its range."""

@@ -135,8 +135,9 @@ def test_slopes_of_the_set_time():
 
 
 def test_sensitivity():
+    """To the digits that are given."""
     up, down = (growth_time(0.3, with_values(CELL, {"alpha": array(0.3 + d)})) for d in (1e-5, -1e-5))
-    assert np.log(up / down) / 2e-5 == pytest.approx(-10.0011, abs=6e-4)
+    assert np.log(up / down) / 2e-5 == pytest.approx(-10.0011, abs=5e-5)
 
 
 @pytest.mark.parametrize(

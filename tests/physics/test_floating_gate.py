@@ -99,9 +99,11 @@ def test_charge_of_a_state():
     ],
 )
 def test_single_pulses(volts, shifts):
+    """To half a unit of the last digit, but for one, 1.094456 V, of which the closed form is 1.0944555 V."""
     times = (1e-6, 1e-4, 1e-2)
     found = [float(after(array(0.0), array(volts), array(t))) for t in times]
-    np.testing.assert_allclose(found, shifts, rtol=3.4e-6)
+    digits = np.where(np.asarray(shifts) < 0.01, 5e-9, np.where(np.asarray(shifts) == 1.094456, 5.4e-7, 5e-7))
+    assert np.all(np.abs(np.asarray(found) - np.asarray(shifts)) < digits)
     for t, closed in zip(times, found, strict=True):
         _, y = integrate(Gated(), lambda t: volts, (0.0, t), env=ENV, rtol=1e-10)
         assert y[-1, 0] == pytest.approx(closed, rel=1e-8)

@@ -288,11 +288,16 @@ def test_switching_delay_and_ramp():
 
 
 def test_switch_recovers():
-    """On at 1.75 V, then held at 0.1 V: below the holding current the on-state fades."""
+    """On at 1.75 V, then held at 0.1 V: below the holding current the on-state fades.
+
+    To the digits of the reference, but for the last, where the integrator behind it is 6e-6 off: 1.211297e-4 is what
+    three methods of other orders agree on, at tolerances of 1e-9 and less.
+    """
     u = array(19 * NM)
     start = float(switch_on(u, lambda t: 1.75, 1e-8, x0=0.6).y[0, -1])
     found = switch_on(u, lambda t: 0.1, 1.1e-7, x0=start)
-    np.testing.assert_allclose(found.sol(array([10, 30, 100]) * NM)[0], [0.573132, 0.116232, 1.21129e-4], rtol=3e-5)
+    off = np.abs(found.sol(array([10, 30, 100]) * NM)[0] - np.asarray([0.573132, 0.116232, 1.21129e-4]))
+    assert np.all(off < [5e-7, 5e-7, 7e-10])
 
 
 @pytest.mark.parametrize(("volts", "expected"), [(1.5, 10.3260), (1.75, 18.9747), (2.0, 26.0536)])
