@@ -276,8 +276,8 @@ def test_bridge_at_rest_is_facilitated_by_spikes_that_make_it_and_depressed_by_o
     """No pair of spikes that draw silver out gives less the second time, whatever their height and interval: at rest
     there is least of the bridge, and solutions of one state do not cross, so a start with more of it stays above (heat,
     the other state, is gone in 50 ns). Spikes that drive back the little that the noise holds out of a single source
-    do give less. Depression at high rates that follows facilitation by the same spikes (Wang et al.) is that of silver
-    that runs out at its source, which this model has no state for."""
+    do give less. Depression at high rates that follows facilitation by the same spikes (Wang et al., recalled) is said
+    to be silver that runs out at its source, which this model has no state for."""
     gaps = [[2e-2, gap] for gap in (1.1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 2e-2)]
     ratios = {}
     for reverse, volts in ((1.0, 2.0), (1.0, 1.0), (1.0, 0.5), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)):

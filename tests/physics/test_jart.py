@@ -100,8 +100,8 @@ SECONDS = (1.011530e-5, 3.895785e-7, 2.137738e-8, 1.670960e-9, 1.832448e-10, 2.7
 
 
 def test_set_times():
-    """The table is of a multistep integrator and its times are 4e-6 short: by Radau's method at 1e-7 they are those of
-    the quadrature, to 1e-7."""
+    """The times of the table are 4e-6 short, probably by the tolerance of its integrator: by Radau's method at 1e-7
+    they are those of the quadrature, to 1e-7; multistep methods at 1e-8 come out as short as the table, to 1e-6."""
     found = [float(switching_time(DEVICE, v, 0.008, 1.0)) for v in VOLTS]
     # Rates agree to 1e-7, times to the 4e-6 of the integrator behind the reference; the rounding of phi adds 1e-6.
     assert_allclose(found, SECONDS, rtol=6e-6)
