@@ -20,6 +20,7 @@ from neurojax import programming as programming
 from neurojax import synapses as synapses
 from neurojax._cable_record import CableRecord as CableRecord
 from neurojax._circuit_spice import through_ngspice as through_ngspice
+from neurojax._malloc import keep_memory as keep_memory
 from neurojax._sources import DC as DC
 from neurojax._sources import CurrentSource as CurrentSource
 from neurojax._xla import loops_in_one_piece as _loops_in_one_piece
