@@ -201,8 +201,14 @@ def izhikevich_steps():
 
 
 def test_izhikevich_counts(izhikevich_steps):
-    """The spikes of the catalogue: both variables from the old ones, then the reset."""
-    assert {kind: steps.size for kind, steps in izhikevich_steps.items()} == IZHIKEVICH_COUNTS
+    """The spikes of the catalogue: both variables from the old ones, then the reset.
+
+    How long fast spikes rest, 76 to 78 steps, hangs on the last digit: the same formula gives 130 in NumPy, 131 there
+    with 64 bits of mantissa, and either one as the compiler fuses products and sums or not.
+    """
+    found = {kind: steps.size for kind, steps in izhikevich_steps.items()}
+    assert found.pop("FS") in (IZHIKEVICH_COUNTS["FS"] - 1, IZHIKEVICH_COUNTS["FS"])
+    assert found == {kind: n for kind, n in IZHIKEVICH_COUNTS.items() if kind != "FS"}
 
 
 def test_izhikevich_classes_are_told_apart(izhikevich_steps):
