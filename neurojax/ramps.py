@@ -85,7 +85,7 @@ class Ramps(eqx.Module):
 
 
 def fit_ramps(
-    device: AbstractPulsed, ramps: Sequence[PulseTrace], *, max_iterations: int = 200, tolerance: float = 1e-6
+    device: AbstractPulsed, ramps: Sequence[PulseTrace], *, max_iterations: int = 200, tolerance: float = 1e-8
 ) -> Ramps:
     """Maximum likelihood of a model of `physics.pulsed` and of its spread from cycle to cycle.
 

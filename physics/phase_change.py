@@ -39,7 +39,7 @@ class PhaseChangeCell(AbstractDevice):
     once the plug has reached the heater. By default u_seal = r_by = 0: l = u, a plug on the heater.
     x (ovonic): dx/dt = (1-x) e^((|V|-V_th)/V_s)/tau_on - x e^(-|I|/I_h)/tau_off, V_th = V_c + E_th l.
     age = ln(1 + t/t0) since the last T > T_g, so that the drift factor is (1 + t/t0)^nu.
-    Sebastian et al., Nat. Commun. 8, 1294 (2017), 10.1038/s41467-017-01481-9; Ielmini and Zhang,
+    Sebastian et al., Nat. Commun. 8, 1115 (2017), 10.1038/s41467-017-01481-9; Ielmini and Zhang,
     J. Appl. Phys. 102, 054517 (2007), 10.1063/1.2773688; Krebs et al., Appl. Phys. Lett. 95, 082101 (2009),
     10.1063/1.3210792.
     By default a fit varies what sweeps tell: heating, resistances and thresholds. The constants of the material,

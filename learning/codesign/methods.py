@@ -209,7 +209,7 @@ class CovarianceAdaptation(AbstractMethod):
 
     lambda = 4 + 3 ln n children a generation, judged by the same keys; the mean moves to the weighted mean of the
     better half, the covariance by what moved it. Above `full` numbers only its diagonal is kept, and it learns
-    (n + 2)/3 times faster (R. Ros and N. Hansen, 10.1007/978-3-540-87700-5_30). N. Hansen, The CMA evolution strategy:
+    (n + 2)/3 times faster (R. Ros and N. Hansen, 10.1007/978-3-540-87700-4_30). N. Hansen, The CMA evolution strategy:
     a tutorial, arXiv 1604.00772.
 
     Attributes:
