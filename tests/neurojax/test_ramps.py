@@ -65,8 +65,8 @@ def test_measured_ramps_with_their_spread(shared_data):
     Mean ramps within 0.2 and 0.1 % of their range. Spread over the ramps, which grows from 10 to 16 uS and from 6 to
     13 uS: within 8 and 17 % (rms over the pulses; 30 ramps tell it within 13). Scatter of a step, 0.65 and 0.57 uS,
     within 4 %, growth over 10 pulses within 5.3 %, over 50 and 100 within 9 %; all at the end of the search, whose last
-    parts in a million of the likelihood change these by half a per cent. The first RESET is 7 % stronger than the others and widens
-    theirs; none is left out.
+    parts in a million of the likelihood change these by half a per cent. The first RESET is 7 % stronger than the
+    others and widens theirs; none is left out.
     """
     measured = {
         up: nj.read_ramps(shared_data / "reram_pulse_ramps" / f"{name}.csv", amplitude=1.0 if up else -1.0, width=1e-6)
