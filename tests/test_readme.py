@@ -36,6 +36,7 @@ def test_shell(block, folder):
         assert (folder / name).stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block", "says"),
     list(zip(blocks("python"), ("r_on", "CircuitRecord", "m/s", "of 16 cells", "by wires"), strict=True)),

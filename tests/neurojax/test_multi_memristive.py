@@ -44,7 +44,7 @@ def whole(count):
     return w / w[-1]
 
 
-@pytest.mark.parametrize("pulses", [5, 20])
+@pytest.mark.parametrize("pulses", [pytest.param(5, marks=pytest.mark.slow), 20])
 def test_spread_falls_with_the_root_of_the_devices(pulses):
     """Standard deviation over mean: 0.275, 0.157, 0.105, 0.071 after 20 pulses each, 1/sqrt(N) within 3 errors of it.
 

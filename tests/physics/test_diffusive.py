@@ -142,6 +142,7 @@ def arrivals(cell, key, volts, heated):
     return dt * jax.lax.while_loop(lambda c: jnp.any(c[2] == 0), step, start)[2].astype(jnp.float32)
 
 
+@pytest.mark.slow
 def test_delay_of_paths():
     single = jax.tree.map(lambda a: a.astype(jnp.float32), CELL)
     heated = jnp.concatenate([jnp.zeros(1000, jnp.float32), jnp.ones(300, jnp.float32)])
