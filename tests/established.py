@@ -16,8 +16,8 @@ ESTABLISHED = (
 """One to three of a kind: implicit equations, two and four states, three terminals, runaway, dead zones, noise."""
 DEAR = ("AgDiffusive", "AgFilament", "JartVcm", "PhaseChangeCell")
 """Of these, what takes minutes to compile or to search."""
-FEW = ("Ecram", "GapRram", "NbO2Mott", "Vteam")
-"""Of these, where each takes half a minute."""
+FEW = ("GapRram", "Vteam")
+"""Of these, where each takes half a minute or more."""
 RARELY = [
     pytest.mark.slow,
     pytest.mark.skipif(os.environ.get("NEUROJAX_DEVICES") != "all", reason="asked for by NEUROJAX_DEVICES=all"),

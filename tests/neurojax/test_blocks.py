@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import RARELY
 
 from neurojax import _adjoint, _blocks, _lanes, stiff
 
@@ -36,7 +37,7 @@ def loss(by):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", [pytest.param(False, marks=RARELY), True])
 def test_blocks_give_what_one_run_gives(own, monkeypatch):
     """All at once; in blocks of two; so that of four lanes the steps are kept, and the others are run once more."""
     inputs, given = problem(own), {}

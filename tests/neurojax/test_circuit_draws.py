@@ -16,7 +16,7 @@ from neurojax import neurons
 from neurojax.circuit_record import NO_OPERATING_POINT
 from physics.device import Environment
 
-MANY, SURE = int(os.environ.get("NEUROJAX_CIRCUIT_DRAWS", "100")), 20
+MANY, SURE = int(os.environ.get("NEUROJAX_CIRCUIT_DRAWS", "50")), 20
 OPTIONS: Any = dict(gradient="forward", progress=False, throw=False, max_steps=2**20)
 ENV, BASE = Environment(), Environment(temperature=jnp.asarray(314.4))
 

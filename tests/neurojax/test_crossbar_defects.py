@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from crossbar_netlist import answer, netlist
+from established import rarely
 
 import physics
 from neurojax.crossbar import Crossbar, Wires
@@ -77,7 +78,7 @@ def test_open_devices_alone():
     assert np.all(np.asarray(reading.i)[:, 1] == 0)
 
 
-@pytest.mark.slow
+@rarely
 def test_derivatives_beside_differences():
     """To voltages, wires and parameters; of a short and an open cell, none. Forward is reverse."""
 

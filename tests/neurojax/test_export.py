@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import others_slow
+from established import others_slow, rarely
 from typer.testing import CliRunner
 
 import neurojax as nj
@@ -68,7 +68,7 @@ def test_a_device_of_ones_own_in_ngspice():
 
 
 @needs_ngspice
-@pytest.mark.slow
+@rarely
 def test_an_inner_equation_that_settles_in_ngspice():
     """The first two pulses of `JartVcm`: at once ngspice stops as the first ends, within 1 ns it agrees."""
     device = nj.device_named("JartVcm")

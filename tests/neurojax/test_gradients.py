@@ -35,7 +35,7 @@ def moved_inside(device):
     return with_values(device, values)
 
 
-@pytest.mark.parametrize("name", others_rarely(nj.devices(), dear=True))
+@pytest.mark.parametrize("name", others_rarely(nj.devices(), few=True))
 def test_gradient_of_a_sweep_to_every_parameter(name):
     """Forward mode against central differences of the fourth order, the best of up to six steps, to 1e-5.
 

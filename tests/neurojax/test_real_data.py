@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from established import rarely
 from typer.testing import CliRunner
 
 import neurojax as nj
@@ -72,6 +73,7 @@ def test_ramps_of_a_filament(shared_data, tmp_path, name):
     assert fit["held_out_of_range"] < 5e-3
 
 
+@rarely
 def test_cycle_of_a_memtransistor_is_ranked(shared_data, tmp_path):
     """One cycle of +-20 V without times and with an offset: three of the models, ranked by samples kept back."""
     _, ranking = fitted("mos2", shared_data, tmp_path, *("--model=Wox", "--model=Vteam", "--model=Yakopcic"))

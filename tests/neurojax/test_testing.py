@@ -24,7 +24,8 @@ def others_than_quick(names):
     """Of the established devices and the elements the rest with the slow tests, of all others where asked for."""
     found = []
     for name in names:
-        asked = name not in ESTABLISHED and name not in ELEMENTS
+        # Of JartVcm it takes a minute.
+        asked = name not in (*ESTABLISHED, *ELEMENTS) or name == "JartVcm"
         marks = () if name in QUICK else RARELY if asked else (pytest.mark.slow,)
         found.append(pytest.param(name, marks=marks))
     return found

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from established import FEW
 
 import neurojax as nj
 from neurojax.members import Members
@@ -14,7 +13,7 @@ from physics.quantity import parameters
 
 ENV = Environment()
 WITH_STATES = [n for n, kind in nj.devices().items() if parameters(kind().init(ENV))]
-QUICK = (*FEW, "FeFet", "PhaseChangeCell")
+QUICK = ("Ecram", "FeFet", "GapRram", "NbO2Mott", "PhaseChangeCell", "Vteam")
 CASES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in WITH_STATES]
 CYCLES, SIGMA = 50.0, 0.03
 
