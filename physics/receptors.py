@@ -12,10 +12,13 @@ from jaxtyping import Array, Float
 
 from physics.device import AbstractDevice, Amps, Environment, Sweep, Volts
 from physics.quantity import Param, quantity, state_variable
+from physics.smooth import stop
 
 Real = Float[Array, "..."]
 DESTEXHE = "10.1007/BF00961734"
 BRUNEL = "10.1023/A:1011204814320"
+MOST = 10.0
+"""Spikes at once, which no cell fires within one time constant: states stay of order one."""
 _DEMO = "modeldb.science/18500"
 _JAHR = "10.1523/JNEUROSCI.10-09-03178.1990, as in modeldb.science/150239"
 _battery = partial(quantity, unit="V", bounds=(-0.12, 0.2), doc="E, where the current reverses")
@@ -132,7 +135,7 @@ class BrunelWangNmda(AbstractReceptor):
     """
 
     class State(eqx.Module):
-        x: Param = state_variable((0.0, 10.0), doc="transmitter, in spikes")
+        x: Param = state_variable((0.0, MOST), doc="transmitter, in spikes")
         s: Param = state_variable((0.0, 1.0), doc="open of one")
 
     doi: ClassVar[str] = BRUNEL
@@ -152,7 +155,7 @@ class BrunelWangNmda(AbstractReceptor):
 
     def rate(self, x: State, v: Volts, env: Environment) -> State:
         del env
-        arrived = self.per_volt * _released(v) - x.x / self.tau_rise
+        arrived = self.per_volt * _released(v) * _room(x.x) - x.x / self.tau_rise
         return BrunelWangNmda.State(arrived, self.alpha * x.x * (1 - x.s) - x.s / self.tau_decay)
 
     def opened(self, x: State) -> Real:
@@ -166,7 +169,7 @@ class AbstractDecaying(AbstractReceptor):
     """O = s,  s' = k T - s/tau: each spike adds 1, which decays."""
 
     class State(eqx.Module):
-        s: Param = state_variable((0.0, 10.0), doc="open, in parts of what one spike opens")
+        s: Param = state_variable((0.0, MOST), doc="open, in parts of what one spike opens")
 
     doi: ClassVar[str] = BRUNEL
     tau: eqx.AbstractVar[Param]
@@ -179,7 +182,7 @@ class AbstractDecaying(AbstractReceptor):
 
     def rate(self, x: State, v: Volts, env: Environment) -> State:
         del env
-        return AbstractDecaying.State(self.per_volt * _released(v) - x.s / self.tau)
+        return AbstractDecaying.State(self.per_volt * _released(v) * _room(x.s) - x.s / self.tau)
 
     def opened(self, x: State) -> Real:
         return x.s
@@ -209,6 +212,11 @@ class BrunelWangGabaA(AbstractDecaying):
 def _released(v: Volts) -> Real:
     """Not `maximum`, whose slope at zero is one half."""
     return jnp.where(v[0] < 0, jnp.zeros_like(v[0]), v[0])
+
+
+def _room(spikes: Real) -> Real:
+    """One up to nine spikes at once; more than `MOST` there cannot be."""
+    return stop((spikes - MOST) / 0.02)
 
 
 def _magnesium(v: Real, mg: Real, mg_half: Real, steep: Real) -> Real:

@@ -19,7 +19,7 @@ FEW = np.linspace(0, 1e-9, 3)
 
 def when(inductances, levels, *, name="current", **options):
     coils, given = physics.with_values(COIL, {"inductance": inductances}), dict(ts=FEW, throw=False) | options
-    return nj.switching_time(coils, nj.constant(1.0, 1e-9), name, levels, rtol=1e-9, atol=1e-11, **given)
+    return nj.switching_time(coils, nj.constant(1.0, 1e-9), name, levels, rtol=3e-10, atol=3e-12, **given)
 
 
 def exactly(inductance, level):
