@@ -91,15 +91,16 @@ def devices(
         from neurojax.catalogue import devices as known
         from physics.pulsed_presets import PRESETS
 
-        entries = [describe(cls) for cls in known(elements=elements or not as_json).values()]
+        listed, own = known(elements=elements or not as_json), known()
+        entries = [describe(cls) for cls in listed.values()]
         if as_json:
             print(json.dumps(entries, indent=2))
             return
-        for e in sorted(entries, key=lambda e: e["name"] not in known()):
+        for e in sorted(entries, key=lambda e: e["name"] not in own):
             states = ", ".join(e["states"]) or "none"
             out.print(f"[bold]{e['name']}[/] ({', '.join(e['terminals'])}), {e['family']}; states {states}")
             out.print(f"  {e['summary']}\n  parameters: {', '.join(e['parameters'])}", highlight=False)
-            if sets := presets(known(elements=True)[e["name"]]):
+            if sets := presets(listed[e["name"]]):
                 out.print(f"  presets: {', '.join(e['name'] + '.' + n for n in sets)}", highlight=False)
         out.print("[bold]Pulsed models without a mechanism[/], by name in physics.pulsed_presets.PRESETS")
         out.print(f"  {', '.join(PRESETS)}", highlight=False)

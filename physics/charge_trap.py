@@ -1,8 +1,8 @@
 """Charge-trap transistors: electrons sit in the nitride under the gate. `ChargeTrap`, and measured SONOS statistics.
 
 `sonos_spread`, `sonos_read_noise` and `sonos_drift` are fits of 128 000 cells of 40 nm, without a mechanism: V. Agrawal
-et al., IEDM (2022), 10.1109/IEDM45625.2022.10019564, in the fit of CrossSim (SONOS.py). Times beyond
-the five days that were measured count as five days, currents beyond the fit as its end.
+et al., IEDM (2022), 10.1109/IEDM45625.2022.10019564, in the fit of CrossSim (SONOS.py). Times beyond the five days that
+were measured count as five days, currents beyond the fit as its end.
 """
 
 import itertools

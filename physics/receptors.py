@@ -17,8 +17,8 @@ from physics.smooth import stop
 Real = Float[Array, "..."]
 DESTEXHE = "10.1007/BF00961734"
 BRUNEL = "10.1023/A:1011204814320"
-MOST = 10.0
-"""Spikes at once, which no cell fires within one time constant: states stay of order one."""
+MOST, EDGE = 10.0, 0.02
+"""Spikes at once that a state of order one holds, and how close to them it stops to grow."""
 _DEMO = "modeldb.science/18500"
 _JAHR = "10.1523/JNEUROSCI.10-09-03178.1990, as in modeldb.science/150239"
 _battery = partial(quantity, unit="V", bounds=(-0.12, 0.2), doc="E, where the current reverses")
@@ -131,7 +131,8 @@ class BrunelWangNmda(AbstractReceptor):
 
     A spike of the presynaptic neuron adds 1 to x; here it is a pulse of the voltage T of "transmitter", of which 1 V
     for 1 ms counts as one (k = 1000 /(V s)). N. Brunel and X.-J. Wang, J. Comput. Neurosci. 11, 63 (2001),
-    10.1023/A:1011204814320; block by magnesium B as in `Nmda`.
+    10.1023/A:1011204814320; block by magnesium B as in `Nmda`. Deviation: x grows to `MOST` = 10 at
+    most, so give the synapses of many cells a receptor each.
     """
 
     class State(eqx.Module):
@@ -166,7 +167,7 @@ class BrunelWangNmda(AbstractReceptor):
 
 
 class AbstractDecaying(AbstractReceptor):
-    """O = s,  s' = k T - s/tau: each spike adds 1, which decays."""
+    """O = s,  s' = k T - s/tau: each spike adds 1, which decays; up to `MOST` at once."""
 
     class State(eqx.Module):
         s: Param = state_variable((0.0, MOST), doc="open, in parts of what one spike opens")
@@ -191,7 +192,8 @@ class AbstractDecaying(AbstractReceptor):
 class BrunelWangAmpa(AbstractDecaying):
     """i = g_bar s (V - E),  s' = k T - s/tau; 1 V of "transmitter" for 1 ms is a spike, which adds 1 to s.
 
-    N. Brunel and X.-J. Wang, J. Comput. Neurosci. 11, 63 (2001), 10.1023/A:1011204814320.
+    N. Brunel and X.-J. Wang, J. Comput. Neurosci. 11, 63 (2001), 10.1023/A:1011204814320. Deviation: s grows to
+    `MOST` = 10 at most, so give the synapses of many cells a receptor each.
     """
 
     e_rev: Param = _battery(0.0, source=BRUNEL)
@@ -202,7 +204,8 @@ class BrunelWangGabaA(AbstractDecaying):
     """i = g_bar s (V - E),  s' = k T - s/tau; 1 V of "transmitter" for 1 ms is a spike, which adds 1 to s.
 
     N. Brunel and X.-J. Wang, J. Comput. Neurosci. 11, 63 (2001), 10.1023/A:1011204814320; tau is 5 ms in X.-J. Wang,
-    Neuron 36, 955 (2002), 10.1016/S0896-6273(02)01092-9.
+    Neuron 36, 955 (2002), 10.1016/S0896-6273(02)01092-9. Deviation: s grows to `MOST` = 10 at most,
+    so give the synapses of many cells a receptor each.
     """
 
     e_rev: Param = _battery(-70e-3, source=BRUNEL)
@@ -216,7 +219,7 @@ def _released(v: Volts) -> Real:
 
 def _room(spikes: Real) -> Real:
     """One up to nine spikes at once; more than `MOST` there cannot be."""
-    return stop((spikes - MOST) / 0.02)
+    return stop((spikes - MOST) / EDGE)
 
 
 def _magnesium(v: Real, mg: Real, mg_half: Real, steep: Real) -> Real:
